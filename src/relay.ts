@@ -1,8 +1,7 @@
 import pkg from "../package.json" with { type: "json" };
 import { createFeedWaits } from "./actions/feed/waits.ts";
 import type { StorePlace } from "./admin/operation.ts";
-import { type Alerts, alertsPart } from "./alerts/open.ts";
-import { tryReceivers } from "./alerts/try.ts";
+import { type Alerts, openAlerts } from "./alerts/open.ts";
 import { openBackups } from "./backup/open.ts";
 import type { Config } from "./config/schema.ts";
 import { errorLine } from "./errors.ts";
@@ -23,6 +22,7 @@ import { createEndpointWorkers } from "./relay/endpoints.ts";
 import { healthRoutes } from "./relay/health.ts";
 import { openLinks } from "./relay/links.ts";
 import { openParts } from "./relay/parts.ts";
+import { startPruning } from "./relay/pruning.ts";
 import { type Door, openDoor } from "./relay/public-app.ts";
 import { createRuns } from "./relay/runs.ts";
 import { type Pipeline, type PipelineOptions, type Relay, type RelayOptions, supervise } from "./relay/supervise.ts";
@@ -30,7 +30,6 @@ import { databaseOf } from "./store/backup.ts";
 import { openStore } from "./store/open.ts";
 import { settingsOf } from "./store/settings.ts";
 import { checkProcess, type Integrity, startIntegrityChecks } from "./upkeep/integrity.ts";
-import { startRetention } from "./upkeep/retention.ts";
 import { startTitles } from "./upkeep/titles.ts";
 import { watch } from "./upkeep/watch.ts";
 
@@ -122,7 +121,7 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
     };
     let tasks: ReturnType<typeof startTasks> | null = null;
     let integrity: Integrity | null = null;
-    let retention: ReturnType<typeof startRetention> | null = null;
+    let pruning: ReturnType<typeof startPruning> | null = null;
     let titles: ReturnType<typeof startTitles> | null = null;
     const damage = () => integrity?.damage() ?? store.damage();
 
@@ -167,10 +166,22 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
           start: (backups) => backups.start(),
           stop: (backups) => backups.stop(),
         },
-        alerts: alertsPart({
-          ...{ store, ports, config: () => config, relay: publicUrl, userAgent },
-          targetTrouble: (): string | null => parts.now.mirror.targetTrouble(),
-        }),
+        alerts: {
+          options: ({ alerts }) => alerts,
+          open({ alerts }): Alerts {
+            const targetTrouble = (): string | null => parts.now.mirror.targetTrouble();
+            return openAlerts(alerts, {
+              store,
+              ports,
+              config: () => config,
+              targetTrouble,
+              relay: publicUrl,
+              userAgent,
+            });
+          },
+          start: (alerts) => alerts.start(),
+          stop: (alerts) => alerts.stop(),
+        },
       },
       config,
       log,
@@ -201,7 +212,6 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
       },
       openLink: links.open,
       tryEndpoint: (endpoint) => tryEndpoint(endpoint, ports, { userAgent, connectTimeout: CONNECT_TIMEOUT }),
-      tryReceivers: (to) => tryReceivers(to, ports, { userAgent, relay: publicUrl() }),
       targetTrouble: () => parts.now.mirror.targetTrouble(),
       refreshLinks: links.secrets.refresh,
       wake,
@@ -224,11 +234,11 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
         if (workers) {
           parts.start();
           endpoints.apply(config.endpoints);
-          const target = () => parts.now.mirror.targets.present;
-          const runs = createRuns({ store, config: () => config, target, ports, self });
+          const targets = () => parts.now.mirror.targets;
+          const runs = createRuns({ store, config: () => config, targets, ports, self });
           tasks = startTasks({ store, ports, decode: decodeKept, runs }, wake);
           titles = startTitles({ store, clock });
-          retention = startRetention({ store, ports, retention: () => config.retention });
+          pruning = startPruning({ store, ports, config: () => config, targets });
         }
         const database = databaseOf(config.dataDir);
         if (options.checks) {
@@ -240,7 +250,7 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
             endpoints.stop(grace),
             tasks?.stop(),
             integrity?.stop(),
-            retention?.stop(),
+            pruning?.stop(),
             titles?.stop(),
           ]),
         );

@@ -25,6 +25,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   mirror: ["model", "rules", "wochit", "links", "platform", "targets", "config", "store", "jobs"],
   forward: ["model", "rules", "wochit", "message", "platform", "config", "store", "jobs"],
   backup: ["platform", "targets", "config", "store"],
+  archive: ["model", "platform", "targets", "store"],
   actions: ["model", "rules", "wochit", "links", "message", "platform", "targets", "config", "store"],
   alerts: ["model", "rules", "message", "platform", "config", "store", "actions"],
   doctor: ["model", "wochit", "platform", "targets", "config", "store", "backup", "actions"],
@@ -33,11 +34,11 @@ const MAY_IMPORT: Record<string, string[]> = {
   upkeep: ["model", "rules", "platform", "store"],
   relay: [
     ...["model", "rules", "links", "platform", "targets", "config", "store", "jobs"],
-    ...["receive", "mirror", "forward", "backup", "upkeep", "metrics", "actions", "admin", "dashboard"],
+    ...["receive", "mirror", "forward", "backup", "archive", "upkeep", "metrics", "actions", "admin", "dashboard"],
   ],
   cli: [
     ...["model", "rules", "wochit", "links", "platform", "targets", "config", "store", "jobs", "receive", "mirror"],
-    ...["forward", "backup", "actions", "alerts", "doctor", "admin", "simulator"],
+    ...["forward", "backup", "archive", "actions", "doctor", "admin", "simulator"],
   ],
 };
 

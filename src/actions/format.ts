@@ -15,6 +15,7 @@ const PLURAL = {
   "refused body": "refused bodies",
   problem: "problems",
   address: "addresses",
+  file: "files",
 };
 
 /** "1 copy", "2 copies". */

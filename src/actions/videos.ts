@@ -76,13 +76,14 @@ export async function showVideo(
  * Erases a person's video on request: bodies, titles, contexts, links, what endpoints answered; deliveries under way are
  * canceled. Copies become deletions that the relay makes. RelayError("not_found") when there is no such video, "conflict"
  * when there is nothing left of it to erase. Resolves with the numbers of events (and notices) that lost their bodies, media
- * that lost their links, copies to be deleted, and bodies of it in quarantine (`refused`).
+ * that lost their links, copies to be deleted, bodies of it in quarantine (`refused`), and files of the archive that the relay writes
+ * anew without it.
  */
 export async function forgetVideo(store: Store, videoId: string, now: number) {
   const before = await knownVideo(store, videoId);
-  const { events, media, refused } = await store.forgetVideo(videoId, now);
+  const { events, media, refused, parts } = await store.forgetVideo(videoId, now);
   const copies = before?.media.filter(hasCopy).length ?? 0;
-  return { videoId, forgottenAt: isoTime(now), events, media, copies, refused };
+  return { videoId, forgottenAt: isoTime(now), events, media, copies, refused, archiveFiles: parts };
 }
 
 /** Null: no event and no import named it; a refused body may. */

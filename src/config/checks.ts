@@ -14,6 +14,7 @@ export function checkConfig(context: CheckContext): void {
   }
   checkAdmin(context);
   checkBackup(context);
+  checkArchive(context);
   const owners = new Map<string, number>();
   for (const at of readEndpoints(context).keys()) checkEndpoint(at, context, owners);
 }
@@ -41,6 +42,15 @@ function checkBackup({ valueAt, problems }: CheckContext): void {
     );
   }
   if (valueAt(["backup", "dir"]) !== undefined) problems.add(["backup", "dir"], 'is only for "to": "dir"');
+}
+
+/** The same for the archive. */
+function checkArchive({ valueAt, problems }: CheckContext): void {
+  if (valueAt(["retention", "archive"]) !== "target" || valueAt(["mirror", "publicBaseUrl"]) == null) return;
+  problems.add(
+    ["retention", "archive"],
+    'must be {"dir": "…"}: with mirror.publicBaseUrl the target is public, and the archive is not',
+  );
 }
 
 /** Beyond loopback the listener needs a token that the operator chose; at two tokens of one name the audit cannot tell them apart. */

@@ -156,7 +156,7 @@ type Given = {
 
 function buildConfig(parsed: InferOutput<typeof configSchema>, given: Given): Config {
   const { file, folder, dataDir, secrets, warnings } = given;
-  const { $schema, server, receive, mirror, endpoints, admin, backup, alerts, ...rest } = parsed;
+  const { $schema, server, receive, mirror, endpoints, admin, backup, alerts, retention, ...rest } = parsed;
   const { token, ...receiveRest } = receive;
   const absolute = (tls: typeof server.tls) =>
     tls && { cert: resolve(folder, tls.cert), key: resolve(folder, tls.key) };
@@ -190,9 +190,14 @@ function buildConfig(parsed: InferOutput<typeof configSchema>, given: Given): Co
       }),
     },
     alerts: alerts && buildAlerts(alerts, secrets.alerts),
+    retention: { ...retention, archive: absoluteArchive(retention.archive, folder) },
     backup: backup?.dir === undefined ? backup : { ...backup, dir: resolve(folder, backup.dir) },
     warnings,
   };
+}
+
+function absoluteArchive(archive: Config["retention"]["archive"], folder: string): Config["retention"]["archive"] {
+  return archive === null || archive === "target" ? archive : { dir: resolve(folder, archive.dir) };
 }
 
 function readSecrets(context: CheckContext, env: Env, wanted: SecretsWanted) {

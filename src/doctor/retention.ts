@@ -13,12 +13,14 @@ const MUCH_OF_IT = 0.25;
 /** Whether what has expired is pruned, and whether the database file is much larger than what is in it. */
 export async function judgeRetention(
   store: Pick<Store, "space" | "oldestBody">,
-  { retention }: Pick<Config, "retention">,
+  { retention }: { retention: Pick<Config["retention"], "bodies"> & Partial<Config["retention"]> },
   now: number,
 ): Promise<Finding[]> {
   const { bytes, free, givesBack, oldestBody } = await readStorage(store);
   const kept = `retention.bodies is ${formatSpan(retention.bodies)}`;
-  const isBehind = oldestBody !== null && Date.parse(oldestBody) < now - retention.bodies - DAY;
+  // With an archive whole days go.
+  const late = retention.archive == null ? DAY : 2 * DAY;
+  const isBehind = oldestBody !== null && Date.parse(oldestBody) < now - retention.bodies - late;
   const pruned = isBehind
     ? warning(
         `bodies wait to be pruned since ${oldestBody}, and ${kept}`,

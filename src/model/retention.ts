@@ -1,11 +1,15 @@
-/** How long bodies and attempts are kept after their end, in milliseconds. */
-export type Retention = { bodies: number; attempts: number };
+import { dayOf } from "./archive.ts";
 
-/** What is pruned: what has ended before these times, in milliseconds since 1970. */
-export type Expiry = { bodies: number; attempts: number };
+/** How long bodies and attempts are kept after their end, in milliseconds. `archive`: where they are kept then; null: nowhere. */
+export type Retention = { bodies: number; attempts: number; archive?: "target" | { dir: string } | null };
 
-export function expiryAt(now: number, { bodies, attempts }: Retention): Expiry {
-  return { bodies: now - bodies, attempts: now - attempts };
+/** What is pruned: what has ended before these times, in milliseconds since 1970; with `archives` only what is archived. */
+export type Expiry = { bodies: number; attempts: number; archives?: boolean };
+
+/** With an archive, whole days expire (UTC): so that a day has few files. */
+export function expiryAt(now: number, { bodies, attempts, archive = null }: Retention): Expiry {
+  if (archive === null) return { bodies: now - bodies, attempts: now - attempts };
+  return { bodies: dayOf(now - bodies), attempts: dayOf(now - attempts), archives: true };
 }
 
 /**

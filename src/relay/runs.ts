@@ -3,13 +3,14 @@ import { backupProcess, makeBackup } from "../backup/make.ts";
 import { backupFolder } from "../backup/schedule.ts";
 import type { Config } from "../config/schema.ts";
 import type { Runs } from "../jobs/runs.ts";
+import type { Targets } from "../mirror/open-targets.ts";
 import type { Pruned } from "../model/retention.ts";
 import type { RunOptions } from "../model/task.ts";
 import { type Command, runOwnProcess } from "../platform/processes/own-process.ts";
 import type { Ports } from "../ports.ts";
 import { databaseOf } from "../store/backup.ts";
 import type { Store } from "../store/store.ts";
-import type { MirrorTarget } from "../targets/target.ts";
+import { archiverOf } from "./pruning.ts";
 
 /** What `media verify --json` prints at its end. */
 type Verified = Record<"copies" | "good" | "missing" | "damaged" | "unreadable" | "mended" | "unreached", number>;
@@ -19,11 +20,11 @@ export function createRuns(parts: {
   store: Store;
   /** As it is at each call. */
   config(): Config;
-  target(): MirrorTarget;
+  targets(): Targets;
   ports: Ports;
   self: Command;
 }): Runs {
-  const { store, config, target, ports, self } = parts;
+  const { store, config, targets, ports, self } = parts;
   return {
     async verify(options, signal) {
       const { file } = config();
@@ -41,15 +42,17 @@ export function createRuns(parts: {
       const { backup, dataDir } = config();
       const dir = backupFolder(backup ?? {}, dataDir);
       const run = backupProcess(databaseOf(dataDir), self);
-      const places = { dir, target: target(), store, ports };
+      const places = { dir, target: targets().present, store, ports };
       await makeBackup(places, backup?.to ?? "dir", run, signal, { planned: false });
       return { total: 1, done: 1, failed: 0, error: null };
     },
 
     async prune(_, signal) {
-      const { pruned, isWhole } = await pruneNow(store, config(), ports, { signal });
+      const archive = archiverOf(parts);
+      const { pruned, isWhole, archiveError } = await pruneNow(store, config(), ports, { archive, signal });
       const rows = rowsOf(pruned);
-      const error = isWhole ? null : "another took over before its end: nothing is lost, it goes on there";
+      const lost = isWhole ? null : "another took over before its end: nothing is lost, it goes on there";
+      const error = archiveError === null ? lost : `what is not archived stays: ${archiveError}`;
       return { total: rows, done: rows, failed: 0, error };
     },
   };

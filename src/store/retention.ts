@@ -1,3 +1,4 @@
+import { errorLine, RelayError } from "../errors.ts";
 import {
   addPruned,
   type Expiry,
@@ -8,12 +9,13 @@ import {
 } from "../model/retention.ts";
 import { sleep } from "../platform/timing.ts";
 import type { Clock } from "../ports.ts";
+import type { ArchiveVerbs } from "./archive/verbs.ts";
 
 /** The room that a store takes, in bytes. `free`: the part of it that is empty; `givesBack`: it can shrink while it is used. */
 export type Space = { bytes: number; free: number; givesBack: boolean };
 
 /** Retention (CONTRACT, "Retention"), in pieces that hold no other writer up. */
-export type RetentionVerbs = {
+export type RetentionVerbs = ArchiveVerbs & {
   /**
    * Prunes some of what has ended before the times of `wish`: at most `limit` events, or attempts. One at a time is at it:
    * null while another than `by` is, who has called within `leaseFor` milliseconds; `takes`: then it is this one's from now on.
@@ -22,8 +24,8 @@ export type RetentionVerbs = {
     wish: Expiry & { limit: number; by: string; leaseFor: number; takes?: boolean },
     now: number,
   ): Promise<(Pruned & { isMore: boolean }) | null>;
-  /** Counts some of what `prune` would take. `from`: null, or the `next` of the count before; null there: it was the last part. */
-  countPrunable(expiry: Expiry, from: string | null): Promise<Pruned & { next: string | null }>;
+  /** Counts some of what `prune` would take; `archived`: events that it would leave to the archive first. `from`: null, or the `next` of the count before; null there: it was the last part. */
+  countPrunable(expiry: Expiry, from: string | null): Promise<Pruned & { archived: number; next: string | null }>;
   /** When the oldest event was stored that `prune` has not looked at yet; null: there is none. */
   oldestBody(): Promise<number | null>;
   space(): Promise<Space>;
@@ -87,6 +89,44 @@ export async function pruneInPieces(
     await pause(took, pace);
   }
   return { pruned, isWhole: false };
+}
+
+/**
+ * Archives what is queued for it (src/archive). `released`: how many events can then be pruned. `by` as for pruning.
+ * RelayError("conflict"): another took over.
+ */
+export type ArchiveQueued = (by: string, signal: AbortSignal) => Promise<{ archived: number; released: number }>;
+
+/**
+ * The same where what goes is archived first, by `archive`: what `prune` left for that, until nothing is left. `archiveError`: why
+ * it could not be, in one line; then the rest was pruned, and the store keeps it.
+ */
+export async function pruneArchived(
+  store: Pick<RetentionVerbs, "prune" | "noteArchive">,
+  wish: { expiry: Expiry; by: string; takes?: boolean; archive: ArchiveQueued | null },
+  pace: Pace & { onPiece?(pruned: Pruned): void },
+): Promise<{ pruned: Pruned; isWhole: boolean; archived: number; archiveError: string | null }> {
+  const { clock, signal } = pace;
+  const { archive, ...rest } = wish;
+  const pruned = nothingPruned();
+  for (let archived = 0; ; ) {
+    const part = await pruneInPieces(store, rest, pace);
+    addPruned(pruned, part.pruned);
+    const so = { pruned, isWhole: part.isWhole, archived };
+    if (!part.isWhole || !wish.expiry.archives || archive === null) return { ...so, archiveError: null };
+    try {
+      const done = await archive(wish.by, signal);
+      archived += done.archived;
+      if (done.released > 0) continue;
+      await store.noteArchive(null, clock.now());
+      return { ...so, archived, archiveError: null };
+    } catch (error) {
+      const isLost = error instanceof RelayError && error.code === "conflict";
+      if (isLost || signal.aborted) return { ...so, isWhole: false, archiveError: null };
+      await store.noteArchive(errorLine(error), clock.now());
+      return { ...so, archiveError: errorLine(error) };
+    }
+  }
 }
 
 /** Gives free room back to the disk, down to `leave` bytes of it; resolves with the bytes given. */

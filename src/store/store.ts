@@ -27,6 +27,7 @@ import type { AuditVerbs } from "./access/audit.ts";
 import type { LinkVerbs } from "./access/links.ts";
 import type { SessionVerbs } from "./access/sessions.ts";
 import type { AlertVerbs } from "./alerts.ts";
+import type { Forgotten } from "./archive/verbs.ts";
 import type { AroundVerbs } from "./around.ts";
 import type { Backups } from "./backups.ts";
 import type { Commits, Counts, TallyVerbs } from "./counts.ts";
@@ -242,11 +243,11 @@ export type StoreVerbs = PartVerbs & {
   mendMedium(id: string, now: number): Promise<void>;
   /**
    * Erases a person's video: bodies, titles, contexts, links, what endpoints answered. Its deliveries are canceled, copies are
-   * deletions that are due; ids, types and times stay, and that it was erased. `refused`: bodies in quarantine that were of
-   * it. RelayError("conflict") where nothing came since it was erased. It is done in pieces that hold no other writer up: after
-   * the first nothing of it is sent; the next call goes on after a cut-off. The last enters it in the audit, as this one's.
+   * deletions that are due; ids, types and times stay, and that it was erased. RelayError("conflict") where nothing came since
+   * then. It is done in pieces that hold no other writer up: after the first nothing of it is sent; the next call goes on after
+   * a cut-off. The last enters it in the audit, as this one's.
    */
-  forgetVideo(videoId: string, now: number, actor?: Actor): Promise<{ events: number; media: number; refused: number }>;
+  forgetVideo(videoId: string, now: number, actor?: Actor): Promise<Forgotten>;
 
   quarantined(page: Page & QuarantineFilter): Promise<Quarantined[]>;
   quarantinedBody(id: string): Promise<Quarantined & { body: Uint8Array }>;

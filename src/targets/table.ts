@@ -24,6 +24,9 @@ export function typeOf({ type }: { type: string }): AnyType {
   throw new RelayError("conflict", line);
 }
 
+/** A folder as a target: what is kept beside copies, with the same care. */
+export const folderTarget = (dir: string): Target => ({ type: "local", dir });
+
 /** The target of a config that names none. */
 export function defaultTarget(dataDir: string): Target {
   return local.resolve({ type: "local" }, { folder: dataDir, dataDir, secrets: {} });

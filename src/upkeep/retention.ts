@@ -2,7 +2,7 @@ import { errorLine } from "../errors.ts";
 import { expiryAt, type Pruned, prunedRows, type Retention } from "../model/retention.ts";
 import { every } from "../platform/timing.ts";
 import type { Ports } from "../ports.ts";
-import { giveBackInPieces, noteStorage, pruneInPieces, roomToLeave } from "../store/retention.ts";
+import { type ArchiveQueued, giveBackInPieces, noteStorage, pruneArchived, roomToLeave } from "../store/retention.ts";
 import type { Store } from "../store/store.ts";
 
 /**
@@ -17,14 +17,16 @@ const JUMP = 60 * 60_000;
 
 /**
  * Prunes what has expired (CONTRACT, "Retention"), and gives the room back, once an hour, in pieces that hold no event up.
- * `retention`: as the config says now.
+ * `retention`: as the config says now; where that has an
+ * archive, `archive` fills it first.
  */
 export function startRetention(options: {
-  store: Pick<Store, "prune" | "space" | "giveBack" | "noteReading">;
+  store: Pick<Store, "prune" | "noteArchive" | "space" | "giveBack" | "noteReading">;
   ports: Ports;
   retention(): Retention;
+  archive: ArchiveQueued;
 }): { stop(): Promise<void> } {
-  const { store, ports, retention } = options;
+  const { store, ports, retention, archive } = options;
   const { clock, log, random } = ports;
   const stopped = new AbortController();
   const { signal } = stopped;
@@ -47,11 +49,15 @@ export function startRetention(options: {
     if (!isBelieved()) return log.warn("nothing is pruned for an hour, because the clock was set forward");
     const began = clock.elapsed();
     const expiry = expiryAt(clock.now(), retention());
-    const { pruned, isWhole } = await pruneInPieces(store, { expiry, by }, { clock, signal });
+    const done = await pruneArchived(store, { expiry, by, archive }, { clock, signal });
+    const { pruned, isWhole, archived, archiveError } = done;
+    if (archiveError !== null)
+      log.warn("what has expired cannot be archived, and is not pruned", { error: archiveError });
     const returned = isWhole ? await giveBackInPieces(store, roomToLeave(await store.space()), { clock, signal }) : 0;
     const ms = Math.round(clock.elapsed() - began);
     if (isWhole) await noteStorage(store, pruned, clock.now());
-    if (prunedRows(pruned) > 0 || returned > 0) log.info("pruned", { ...counts(pruned), returned, ms });
+    if (prunedRows(pruned) > 0 || returned > 0)
+      log.info("pruned", { ...counts(pruned), ...(expiry.archives && { archived }), returned, ms });
   }
 
   function look(): Promise<void> {

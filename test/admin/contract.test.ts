@@ -107,20 +107,13 @@ const CALLS: Record<string, (stage: Stage) => Call[]> = {
   showTask: () => [],
   cancelTask: () => [],
   listAudit: () => [{}, { query: "verb=endpoints pause&limit=1".replaceAll(" ", "%20") }],
-  listAlerts: () => [{}],
-  testAlerts: () => [{ status: 404 }],
-  silenceAlarm: () => [
-    { path: "MediaLost", body: { for: "2h", reason: "a test" } },
-    { path: "MediaLots", body: { for: "2h" }, status: 404 },
-    { path: "MediaLost", body: { for: "31d" }, status: 400 },
-  ],
-  endSilence: () => [{ path: "MediaLost" }, { path: "MediaLost", status: 409 }],
   readStatus: () => [{}],
   readConfig: () => [{}],
   readDoctor: () => [{}],
   runDoctor: () => [{}, {}],
   makeBackup: () => [{ status: 202 }],
   listBackups: () => [{}],
+  listArchive: () => [{}, { query: "videoId=v1&limit=1" }],
   prune: () => [{ body: { dryRun: true } }, { body: {}, status: 202 }],
 };
 

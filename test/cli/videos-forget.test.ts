@@ -77,7 +77,7 @@ test("videos forget --json: one object", async (t) => {
   const { json } = await openTwo(t);
   const [done] = await json("videos forget v1 --yes");
   const { forgottenAt, ...counts } = done;
-  assert.deepEqual(counts, { videoId: "v1", events: 1, media: 1, copies: 1, refused: 0 });
+  assert.deepEqual(counts, { videoId: "v1", events: 1, media: 1, copies: 1, refused: 0, archiveFiles: 0 });
   assert.match(forgottenAt, /^\d{4}-/);
 });
 

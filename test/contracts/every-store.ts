@@ -1,5 +1,6 @@
 import { storeContract } from "./store.ts";
 import { storeAlertsContract } from "./store-alerts.ts";
+import { storeArchiveContract } from "./store-archive.ts";
 import { storeAroundContract } from "./store-around.ts";
 import { storeAuditContract } from "./store-audit.ts";
 import { storeBreakerContract } from "./store-breaker.ts";
@@ -25,6 +26,7 @@ import { storeTraceContract } from "./store-trace.ts";
 export const storeContracts = [
   storeContract,
   storeAlertsContract,
+  storeArchiveContract,
   storeAroundContract,
   storeAuditContract,
   storeBreakerContract,

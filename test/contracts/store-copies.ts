@@ -531,7 +531,7 @@ export function storeCopiesContract(engine: string, openStore: OpenStore): void 
       const refused = { receivedAt: clock.now(), sourceAddress: "192.0.2.1", reason: "size" } as const;
       await store.quarantine({ ...refused, body: Buffer.from(ready("v1", { title: "too large" })) });
       const other = await store.quarantine({ ...refused, body: Buffer.from(ready("v10")) });
-      assert.deepEqual(await store.forgetVideo("v1", clock.now()), { events: 2, media: 3, refused: 1 });
+      assert.deepEqual(await store.forgetVideo("v1", clock.now()), { events: 2, media: 3, refused: 1, parts: 0 });
       assert.deepEqual((await deletions()).flatMap((job) => job.copy?.key ?? []).sort(), ["v1/thumbnail", "v1/video"]);
       await assert.rejects(store.eventBody(id), { code: "body_expired" });
       const { context, title, state, forgottenAt, contextHistory } = await store.video("v1");

@@ -13,9 +13,11 @@ const BOUNDED: [RegExp, string][] = [
   [/^SCAN m USING INDEX media_suspect: .* LIMIT/, "what matches, in order"],
   [/^SCAN a USING INDEX annotations_found: .* LIMIT/, "what may match, in order: contexts that came later"],
   [/^SCAN (d|m|v|a): .* WHERE 1 = 1 ORDER BY \w\.id DESC LIMIT/, "the newest, without any condition"],
+  [/^SCAN (p USING INDEX archive_parts_day|archive_parts|archive_files)$/, "a few files a day"],
+  [/^SCAN (e|archive_erasures) USING COVERING INDEX archive_erasures_due/, "files that are to be written anew"],
   [/^SCAN sessions$/, "a number of them is kept"],
   [/^SCAN link_secrets\b/, "fifty are valid at most, and those that have ended are removed"],
-  [/^SCAN (alarms|receivers|silences)$/, "as many as alarms stand or are silenced, and as the config has receivers"],
+  [/^SCAN (alarms|receivers)$/, "as many as alarms stand, and as the config has receivers"],
   [/^SCAN (CONSTANT ROW|counters|c|epochs|targets|endpoints|backups|sqlite_schema)$/, "a few rows"],
   [/^SCAN m: .* FROM media WHERE host = .* LIMIT 500\) m |^SCAN b: .* LIMIT 1000\) b\) /, "what a LIMIT inside leaves"],
   [/^SCAN t VIRTUAL TABLE/, "the index of titles"],
@@ -48,6 +50,8 @@ const SORTED: [RegExp, string][] = [
   ],
 
   [/^(SCAN|SEARCH) sessions\b/, "a number of them is kept"],
+  [/SEARCH archive_videos USING PRIMARY KEY \(video=\?\)/, "files that have events of one video"],
+  [/^SCAN (e|archive_erasures) USING COVERING INDEX archive_erasures_due/, "files that are to be written anew"],
   [/^CO-ROUTINE m: .* LIMIT 500\) m /, "what a LIMIT inside leaves"],
   [/^SCAN a USING INDEX annotations_found: .* GROUP BY d\.endpoint HAVING/, "deliveries of one event"],
   [
@@ -65,7 +69,10 @@ const SPANS: [RegExp, string][] = [
   [/^SELECT (min|max)\(id\) AS id FROM \w+ WHERE id [<>]=? \S+$/, "the next one"],
   [/ FROM quarantine /, "bounded in bytes"],
   [/ FROM titles_due /, "titles that have changed in the last seconds"],
-  [/^DELETE FROM deliveries WHERE id > \+\? AND id <= \+\?$/, "deliveries of one event"],
+  [
+    /^(DELETE|SELECT d\.id, d\.settled_at) FROM deliveries (d )?WHERE (d\.)?id > \+\? AND (d\.)?id <= \+\?( ORDER BY d\.id)?$/,
+    "deliveries of one event",
+  ],
 ];
 
 /** Notes every statement that is prepared from now on, until `end`, which gives their texts. */

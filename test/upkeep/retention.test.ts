@@ -37,6 +37,7 @@ function open(t: TestContext, { pieces = 1, took = 1, isHeld = false, bytes = 0,
       left = Math.max(0, left - 1);
       return { ...nothingPruned(), bodies, isMore: left > 0 };
     },
+    noteArchive: async () => false,
     space: async () => ({ ...room }),
     async noteReading(reading: Omit<StorageReading, "copies">) {
       readings.push({ ...reading, at: reading.at - start });
@@ -51,7 +52,13 @@ function open(t: TestContext, { pieces = 1, took = 1, isHeld = false, bytes = 0,
   function spends(how: typeof spent): void {
     spent = how;
   }
-  const running = startRetention({ store, ports: { clock, log, random: testRandom() }, retention: () => retention });
+  const archive = async () => ({ archived: 0, released: 0 });
+  const running = startRetention({
+    store,
+    ports: { clock, log, random: testRandom() },
+    retention: () => retention,
+    archive,
+  });
   t.after(() => running.stop());
   return { clock, log, calls, given, readings, retention, room, running, spends };
 }

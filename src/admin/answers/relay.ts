@@ -2,7 +2,6 @@ import * as v from "valibot";
 import type { AuditJson } from "../../actions/audit.ts";
 import type { ReasonJson } from "../../actions/json.ts";
 import type { Moment } from "../../actions/outcome/timeline.ts";
-import type { countPrunable } from "../../actions/prune.ts";
 import type { listBackups } from "../../actions/relay/backups.ts";
 import type { effectiveConfig } from "../../actions/relay/effective-config.ts";
 import type { Status } from "../../actions/status.ts";
@@ -129,7 +128,15 @@ export const videoDetailsWithEvents = named(
 
 export const forgotten = shapeOf<Awaited<ReturnType<typeof forgetVideo>>>()(
   "Forgotten",
-  v.object({ videoId: text, forgottenAt: time, events: count, media: count, copies: count, refused: count }),
+  v.object({
+    videoId: text,
+    forgottenAt: time,
+    events: count,
+    media: count,
+    copies: count,
+    refused: count,
+    archiveFiles: count,
+  }),
 );
 
 export const replayed = named(
@@ -287,10 +294,4 @@ export const backups = shapeOf<Awaited<ReturnType<typeof listBackups>>>()(
     ),
     failed: orNull(v.object({ at: time, error: text, againAt: time })),
   }),
-);
-
-const rows = v.object({ rows: count, bytes: count });
-export const prunable = shapeOf<Awaited<ReturnType<typeof countPrunable>>>()(
-  "Prunable",
-  v.object({ bodies: rows, autosaves: rows, duplicates: rows, attempts: rows }),
 );

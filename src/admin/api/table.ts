@@ -1,5 +1,4 @@
 import type { Operation } from "../operation.ts";
-import { alertOperations } from "./alerts.ts";
 import { deliveryOperations } from "./deliveries.ts";
 import { endpointOperations } from "./endpoints.ts";
 import { eventOperations } from "./events.ts";
@@ -18,6 +17,5 @@ export const operations: Operation[] = [
   ...mediaOperations,
   ...quarantineOperations,
   ...taskOperations,
-  ...alertOperations,
   ...relayOperations,
 ];

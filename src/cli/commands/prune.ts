@@ -1,9 +1,10 @@
-import { formatSize } from "../../actions/format.ts";
+import { formatCount, formatSize } from "../../actions/format.ts";
 import type { Column } from "../../actions/list.ts";
 import { countPrunable, pruneNow } from "../../actions/prune.ts";
 import type { Config } from "../../config/schema.ts";
 import { RelayError } from "../../errors.ts";
 import type { Pruned } from "../../model/retention.ts";
+import { archiver, loadArchiveConfig, withArchive } from "../archive.ts";
 import type { Command } from "../command.ts";
 import { commonOptions } from "../options.ts";
 import { print, section } from "../output/print.ts";
@@ -27,35 +28,42 @@ export const command: Command = {
   help: `The relay does this by itself, once an hour. What goes is in "retention" of the config: bodies of events and attempts of
 deliveries, for as long after they have ended; autosaves (draft.update) as a whole, but for each video's newest. What waits, is
 pending, runs or is not mirrored yet stays. --compact needs room on the disk for what stays; a database that was made before 0.3
-shrinks only by it.`,
+shrinks only by it. With "retention.archive" what goes is archived first, and goes by whole days (UTC).`,
   async run(program, args) {
-    const config = await program.loadConfig({ secrets: false });
+    const config = await loadArchiveConfig(program);
     const [isDry, compacts] = [args.flag("dry-run"), args.flag("compact")];
     if (isDry && compacts) throw new RelayError("usage", "--compact and --dry-run do not go together");
     if (compacts) await refuseBeside(config);
     const store = await program.openStore(config);
     const { clock } = program.ports;
     if (isDry) {
-      const pruned = await countPrunable(store, config, clock.now());
+      const { archived, ...pruned } = await countPrunable(store, config, clock.now());
       const { bytes, free } = await store.space();
-      const json = { dryRun: true, ...pruned, database: { bytes, free } };
-      print(program, args, json, `${table(program, pruned)}${sizeLine(bytes, free)}nothing was pruned\n`);
+      const json = { dryRun: true, ...pruned, archived, database: { bytes, free } };
+      const first = archived === 0 ? "" : `${formatCount(archived, "event")} would be archived before\n`;
+      print(program, args, json, `${table(program, pruned)}${first}${sizeLine(bytes, free)}nothing was pruned\n`);
       return 0;
     }
     const signal = abortWhenStopped(program);
     const progress = createProgress(program, args.flag("json"));
     const onPiece = (pruned: Pruned) => progress.show(`pruned: ${sumOf(pruned)} rows`);
-    const done = await pruneNow(store, config, program.ports, { signal, onPiece }).finally(progress.clear);
-    const { pruned, returned, isWhole } = done;
+    const done = await withArchive(program, { config, store }, async (parts) => {
+      const archive = await archiver(parts);
+      return pruneNow(store, config, program.ports, { archive, signal, onPiece });
+    }).finally(progress.clear);
+    const { pruned, returned, isWhole, archived, archiveError } = done;
     await noteDeed(program, async () => store, { verb: "prune", subject: null, count: sumOf(pruned) });
     const { bytes, free } = await store.space();
     const compacted = compacts && isWhole ? await compact(config, () => store.close(), progress) : null;
     const database = compacted === null ? { bytes, free } : { bytes: compacted.after, free: 0 };
-    const json = { dryRun: false, ...pruned, returned, database, compacted, isWhole };
+    const json = { dryRun: false, ...pruned, archived, returned, database, compacted, isWhole };
+    const first = archived === 0 ? "" : `${formatCount(archived, "event")} archived before\n`;
     const end = compacted
       ? `the database file had ${formatSize(compacted.before)}, it has ${formatSize(compacted.after)}\n`
       : sizeLine(bytes, free);
-    print(program, args, json, table(program, pruned) + end);
+    print(program, args, json, table(program, pruned) + first + end);
+    if (archiveError !== null)
+      throw new RelayError("target_unavailable", `what could not be archived was not pruned: ${archiveError}`);
     if (isWhole) return 0;
     throw new RelayError(
       "conflict",

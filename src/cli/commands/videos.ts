@@ -100,7 +100,8 @@ const forget: Command = {
   help: `This cannot be undone. When the command ends, bodies, titles, contexts, links and answers of endpoints are gone from the
 database, and deliveries are canceled (an attempt under way ends first). A video of many events is erased in pieces, while the
 relay goes on; nothing of the video is sent from the first piece on. After an interruption the same command continues. The
-copies are removed by the running relay, or at its next start.
+copies are removed by the running relay, or at its next start. So are its events in files of the archive, which are written
+anew without it: "audit list --verb 'archive forget'" says when that is done.
 These stay: the ids of the video, its events and media, their types and times, and that they were erased. Backups made before,
 and what your apps have received, are not erased.`,
   async run(program, args) {
@@ -116,7 +117,7 @@ and what your apps have received, are not erased.`,
       }
     }
     const done = await forgetVideo(store, videoId, program.ports.clock.now());
-    const { events, media, copies, refused } = done;
+    const { events, media, copies, refused, archiveFiles } = done;
     const alsoRefused = refused === 0 ? "" : `, and ${formatCount(refused, "refused body")}`;
     print(
       program,
@@ -125,7 +126,12 @@ and what your apps have received, are not erased.`,
       inZone(
         `erased: bodies, titles, contexts and links of ${formatCount(events, "event")} and ${formatCount(media, "medium")}${alsoRefused}
 ${copies === 0 ? "there was no copy" : `${formatCount(copies, "copy")} to be removed: by the running relay, or at its next start`}
-kept: ids, types and times, and that this was erased at ${shortTime(done.forgottenAt)}
+${
+  archiveFiles === 0
+    ? ""
+    : `${formatCount(archiveFiles, "file")} of the archive to be written anew without it: by the running relay; the audit says when
+`
+}kept: ids, types and times, and that this was erased at ${shortTime(done.forgottenAt)}
 `,
         program.zone,
       ),

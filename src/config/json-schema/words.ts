@@ -150,6 +150,10 @@ export const CONFIG_WORDS: WordsOf<ConfigInput> = {
     {
       bodies: "The body of an event, its last attempts and repetitions: this long after all of its work has ended",
       attempts: "The other attempts of a delivery: this long after it has ended",
+      archive: [
+        'Where that is written and read back before it is pruned: "target" (the mirror target), or a folder; null: nowhere',
+        { dir: "The folder" },
+      ],
     },
   ],
   backup: [

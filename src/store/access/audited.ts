@@ -21,8 +21,6 @@ const AUDITED: {
   confirmTask: true,
   createRun: true,
   cancelTask: true,
-  silenceAlarm: true,
-  endSilence: true,
 };
 
 /**

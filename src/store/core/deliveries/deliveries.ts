@@ -1,6 +1,7 @@
 import { RelayError } from "../../../errors.ts";
 import type { Job } from "../../../model/job.ts";
 import { LATEST_TIME } from "../../../rules/plausible-time.ts";
+import { bodyGone } from "../archive/hint.ts";
 import * as reaches from "../retention/reached.ts";
 import * as retained from "../retention/retained.ts";
 import { sql, type Tx } from "../tx.ts";
@@ -71,10 +72,7 @@ export async function retry(tx: Tx, id: string, now: number): Promise<void> {
     throw new RelayError("conflict", `${id} is superseded by ${tx.ids.show("dlv", row.superseded_by!)}`);
   if (isUnderWay(row)) throw new RelayError("conflict", `${id} is being attempted right now`);
   if ((await tx.get(HAS_BODY, [row.event])) === undefined)
-    throw new RelayError(
-      "body_expired",
-      `the body of ${tx.ids.show("evt", row.event)}, which ${id} is of, has been pruned, or erased`,
-    );
+    throw await bodyGone(tx, row.event, { whichOf: `, which ${id} is of,` });
   // Its attempts were looked at, and there will be more.
   if (row.id <= (await reaches.read(tx)).attempts) retained.keep(tx, "attempts", now, row.id);
   await lanes.restart(tx, row, await gates.shutUntil(tx, row, now), now);

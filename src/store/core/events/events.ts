@@ -5,6 +5,7 @@ import type { MediaKind, Medium } from "../../../model/medium.ts";
 import { packTrace } from "../../../model/trace.ts";
 import { gateDue } from "../../../rules/gate.ts";
 import type { Acceptance, Accepted } from "../../store.ts";
+import { bodyGone } from "../archive/hint.ts";
 import * as coalescing from "../deliveries/coalescing.ts";
 import { choiceOf } from "../deliveries/endpoints.ts";
 import * as gates from "../deliveries/gates.ts";
@@ -156,8 +157,7 @@ export async function replay(
   now: number,
 ): Promise<{ id: string }> {
   const row = await rowOf(tx, eventId);
-  if ((await tx.get(BODY_OF, [row.id]))?.body == null)
-    throw new RelayError("body_expired", `the body of ${eventId} has been pruned, or erased`);
+  if ((await tx.get(BODY_OF, [row.id]))?.body == null) throw await bodyGone(tx, row.id);
   const id = tx.ids.next();
   const replay = to.newId ? (2 as const) : (1 as const);
   const { endpoint } = to;
@@ -202,10 +202,6 @@ export const listMedia = async (tx: Tx, id: string) => mediaOf(tx, await rowOf(t
 
 export async function body(tx: Tx, id: string): Promise<Uint8Array> {
   const body = (await tx.get(BODY_OF, [tx.ids.read("evt", id)]))?.body ?? null;
-  if (body === null)
-    throw new RelayError(
-      "body_expired",
-      `the body of ${tx.ids.show("evt", (await rowOf(tx, id)).id)} has been pruned, or erased`,
-    );
+  if (body === null) throw await bodyGone(tx, (await rowOf(tx, id)).id);
   return body;
 }

@@ -3,6 +3,7 @@ import type { Actor } from "../../../model/audit.ts";
 import { sleep } from "../../../platform/timing.ts";
 import type { Clock } from "../../../ports.ts";
 import type { Engine } from "../../verbs.ts";
+import * as archive from "../archive/forgetting.ts";
 import * as audit from "../audit.ts";
 import type { DeliveryRow } from "../deliveries/lanes.ts";
 import * as lanes from "../deliveries/lanes.ts";
@@ -180,14 +181,19 @@ async function eraseDuplicates(tx: Tx, video: number): Promise<Left> {
   return leftOf(hasMore(found, some));
 }
 
-/** Null: another call has ended it. */
-async function end(tx: Tx, video: number, now: number): Promise<{ events: number; media: number } | null> {
+/** `parts`: of the archive, which are to be written anew. Null: another call has ended it. */
+async function end(
+  tx: Tx,
+  video: number,
+  now: number,
+): Promise<{ events: number; media: number; parts: number } | null> {
   const erasure = await erasures.of(tx, video);
   if (erasure === null) return null;
   const { upTo, media } = erasure;
   tx.write(SET_FORGOTTEN, [now, video]);
   erasures.end(tx, video);
-  return { events: (await tx.get(COUNT_EVENTS, [video, upTo]))!.count, media };
+  const parts = await archive.planAll(tx, video);
+  return { events: (await tx.get(COUNT_EVENTS, [video, upTo]))!.count, media, parts };
 }
 
 /**
@@ -200,13 +206,13 @@ export async function forgetInPieces(
   videoId: string,
   now: number,
   actor?: Actor,
-): Promise<{ events: number; media: number; refused: number }> {
+): Promise<{ events: number; media: number; refused: number; parts: number }> {
   const known = await read(about(videoId, (tx) => find(tx, videoId)));
   let refused = 0;
   if (known === null || known.erasedAt !== null) {
     refused = await dropRefused((tx) => enter(tx, 0));
     if (refused === 0) throw nothingLeft(videoId, known?.erasedAt ?? null);
-    if (known === null) return { events: 0, media: 0, refused };
+    if (known === null) return { events: 0, media: 0, refused, parts: 0 };
   }
   for (;;) {
     const isWhole =

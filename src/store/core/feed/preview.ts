@@ -1,5 +1,5 @@
-import { RelayError } from "../../../errors.ts";
 import type { Preview } from "../../feed.ts";
+import { bodyGone } from "../archive/hint.ts";
 import { messageIdOf } from "../deliveries/claims.ts";
 import type { DeliveryRow } from "../deliveries/lanes.ts";
 import * as events from "../events/events.ts";
@@ -24,7 +24,7 @@ export async function read(tx: Tx, eventId: string, endpoint: string): Promise<P
     tx.get(REPLAYED, [endpoint, id]),
     tx.get(OWN, [endpoint, id]),
   ]);
-  if (parts.body === null) throw new RelayError("body_expired", `the body of ${event.id} has been pruned, or erased`);
+  if (parts.body === null) throw await bodyGone(tx, id);
   const row = replayed ?? own;
   if (row === undefined) return { event, parts, delivery: null };
   const delivery = {

@@ -1,4 +1,5 @@
 import type { Expiry, Pruned } from "../../../model/retention.ts";
+import * as marks from "../archive/marks.ts";
 import type { DeliveryRow as Delivery } from "../deliveries/lanes.ts";
 import { idAt } from "../rows/paging.ts";
 import { sql, type Tx } from "../tx.ts";
@@ -72,6 +73,10 @@ export async function prune(
   /** Returns whether nothing more is to be pruned of it now. */
   async function one(row: Row): Promise<boolean> {
     if (row.count < 2 || !hasEnded(row, expiry)) return true;
+    if (expiry.archives && !(await marks.isSafe(tx, row.event))) {
+      await marks.enqueue(tx, row.event);
+      return true;
+    }
     const most = Math.max(1, left);
     const old = await tx.all(OLD, [row.id, row.last!, most]);
     if (old.length > 0) tx.write(DROP, [row.id, old.at(-1)!.n]);
@@ -89,22 +94,23 @@ export async function prune(
 export async function count(
   tx: Tx,
   expiry: Expiry,
-  { from, pruned, limit }: { from: number; pruned: Pruned; limit: number },
+  { from, limit, ...counting }: bodies.Counting & { from: number; limit: number },
 ): Promise<number | null> {
   const found = await tx.all(NEXT, [from, idAt(expiry.attempts), limit]);
-  for (const row of found) await countOne(tx, expiry, row, pruned);
+  for (const row of found) await countOne(tx, expiry, row, counting);
   return found.length < limit ? null : found.at(-1)!.id;
 }
 
 /** The same of one delivery that is to be looked at again. */
-export async function countAgain(tx: Tx, expiry: Expiry, id: number, pruned: Pruned): Promise<void> {
+export async function countAgain(tx: Tx, expiry: Expiry, id: number, counting: bodies.Counting): Promise<void> {
   const row = await tx.get(BY_ID, [id]);
-  if (row !== undefined) await countOne(tx, expiry, row, pruned);
+  if (row !== undefined) await countOne(tx, expiry, row, counting);
 }
 
-async function countOne(tx: Tx, expiry: Expiry, row: Row, pruned: Pruned): Promise<void> {
+async function countOne(tx: Tx, expiry: Expiry, row: Row, { pruned, toArchive }: bodies.Counting): Promise<void> {
   if (row.count < 2 || !hasEnded(row, expiry) || (await bodies.hasExpired(tx, expiry, row.event))) return;
   const { count, bytes } = (await tx.get(ALL_OLD, [row.id, row.last!]))!;
   pruned.attempts.rows += count;
   pruned.attempts.bytes += bytes ?? 0;
+  if (expiry.archives && !(await marks.isSafe(tx, row.event))) toArchive.add(row.event);
 }

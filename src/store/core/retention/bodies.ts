@@ -1,5 +1,6 @@
 import type { Expiry, Pruned } from "../../../model/retention.ts";
 import { goesWhole, isAutosave, type Said } from "../../../rules/autosave.ts";
+import * as marks from "../archive/marks.ts";
 import { PER_MS } from "../rows/numbers.ts";
 import { idAt } from "../rows/paging.ts";
 import { insert, sql, type Tx, type Value } from "../tx.ts";
@@ -138,6 +139,7 @@ export async function prune(
   for (const row of rows) {
     const ended = endOf(row);
     if (ended >= expiry.bodies) retained.keep(tx, "body", ended === NEVER ? now : ended, row.id);
+    else if (expiry.archives && !(await marks.isSafe(tx, row.id))) await marks.enqueue(tx, row.id);
     else await expire(tx, expiry, row, { reached, pruned });
   }
   reached.bodies = to;
@@ -148,17 +150,25 @@ export async function prune(
 export async function count(
   tx: Tx,
   expiry: Expiry,
-  { from, pruned, limit }: { from: number; pruned: Pruned; limit: number },
+  { from, pruned, toArchive, limit }: Counting & { from: number; limit: number },
 ): Promise<number | null> {
   const rows = await tx.all(NEXT, [from, idAt(expiry.bodies), limit]);
-  for (const row of rows) if (endOf(row) < expiry.bodies) await countOne(tx, row, pruned);
+  for (const row of rows) if (endOf(row) < expiry.bodies) await countExpired(tx, expiry, row, { pruned, toArchive });
   return rows.length < limit ? null : rows.at(-1)!.id;
 }
 
+/** What it adds to; `toArchive` has the events that are archived before anything of them goes. */
+export type Counting = { pruned: Pruned; toArchive: Set<number> };
+
 /** The same of one event that is to be looked at again. */
-export async function countAgain(tx: Tx, expiry: Expiry, id: number, pruned: Pruned): Promise<void> {
+export async function countAgain(tx: Tx, expiry: Expiry, id: number, counting: Counting): Promise<void> {
   const row = await tx.get(BY_ID, [id]);
-  if (row !== undefined && endOf(row) < expiry.bodies) await countOne(tx, row, pruned);
+  if (row !== undefined && endOf(row) < expiry.bodies) await countExpired(tx, expiry, row, counting);
+}
+
+async function countExpired(tx: Tx, expiry: Expiry, row: Row, { pruned, toArchive }: Counting): Promise<void> {
+  await countOne(tx, row, pruned);
+  if (expiry.archives && !(await marks.isSafe(tx, row.id))) toArchive.add(row.id);
 }
 
 /** Whether an event has expired. */
@@ -210,6 +220,7 @@ async function expire(
   if (row.deliveries > 0) tx.write(DROP_OWN_ATTEMPTS, [row.id, row.id + row.deliveries]);
   if (row.replays !== null) tx.write(DROP_REPLAYS_ATTEMPTS, [row.id]);
   tx.write(DROP_DUPLICATES, [row.id]);
+  marks.unmark(tx, row.id);
   if (isWhole) await dropEvent(tx, row, reached);
   else if (row.bytes !== null) await dropBody(tx, row.id);
   // It was the newest of its video, or the last to say its context, when it was looked at. One that was erased may have

@@ -17,6 +17,14 @@ export type Reached = {
 
 const NAME = "retention";
 
+/** A lease that ends later than this was made by a clock that was wrong. */
+const LONGEST_LEASE = 5 * 60_000;
+
+/** Whether another is at it. */
+export function isHeld({ holder, until }: Reached, by: string, now: number): boolean {
+  return holder !== null && holder !== by && until > now && until <= now + LONGEST_LEASE;
+}
+
 export async function read(tx: Tx): Promise<Reached> {
   const start: Reached = { bodies: 0, attempts: 0, gone: null, holder: null, until: 0 };
   return (await meta.readJson<Reached>(tx, NAME)) ?? start;

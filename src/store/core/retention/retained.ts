@@ -1,9 +1,9 @@
 import { sql, type Tx } from "../tx.ts";
 
-/** What has to be looked at again: the body of an event, or the attempts of a delivery. */
-export type What = "body" | "attempts";
+/** What has to be looked at again: the body of an event, or the attempts of a delivery; or what is to be archived: an event. */
+export type What = "body" | "attempts" | "archive";
 
-/** `since`: when it ended, or was seen not to have ended, in milliseconds since 1970. */
+/** `since`: when it ended, or was seen not to have ended, in milliseconds since 1970; of `archive` the day of its receipt. */
 export type Row = { what: What; since: number; id: number };
 
 const DUE = sql<[What, number, number], Row>(

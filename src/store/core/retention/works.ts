@@ -1,9 +1,13 @@
 import { type Expiry, nothingPruned, type StorageReading, withReading } from "../../../model/retention.ts";
 import type { RetentionVerbs } from "../../retention.ts";
 import type { Work } from "../../verbs.ts";
+import * as marks from "../archive/marks.ts";
+import { deliveriesOf, releaseSome } from "../archive/release.ts";
+import { archiveWorks } from "../archive/works.ts";
 import { copiesOf } from "../rows/counts.ts";
 import * as meta from "../rows/meta.ts";
 import { PER_MS } from "../rows/numbers.ts";
+import { ALL } from "../rows/paging.ts";
 import { job, sql, type Tx } from "../tx.ts";
 import * as ages from "./ages.ts";
 import * as attempts from "./attempts.ts";
@@ -15,15 +19,12 @@ import * as retained from "./retained.ts";
 /** What one part of a count looks at. */
 const PER_COUNT = 5_000;
 
-/** A lease that ends later than this was made by a clock that was wrong. */
-const LONGEST_LEASE = 5 * 60_000;
-
 /** Where a count is. `again`: behind this row of `retained`; null: those are counted. */
-type Place = { what: "body" | "attempts"; again: { since: number; id: number } | null; from: number };
+type Place = { what: retained.What; again: { since: number; id: number } | null; from: number };
 
 type Wish = Parameters<RetentionVerbs["prune"]>[0];
 
-type Verb = "prune" | "countPrunable" | "oldestBody" | "noteReading" | "readings";
+type Verb = Exclude<keyof RetentionVerbs, "space" | "giveBack">;
 
 type RetentionWorks = {
   [Name in Verb]: Work<Parameters<RetentionVerbs[Name]>, Awaited<ReturnType<RetentionVerbs[Name]>>>;
@@ -40,6 +41,7 @@ export const retentionWorks: RetentionWorks = {
         const reached = await reaches.read(tx);
         if (isHeld(reached, wish, now)) return null;
         const some =
+          (await isLeftInQueue(tx, wish)) ||
           (await bodies.isAny(tx, wish, reached)) ||
           (await attempts.isAny(tx, wish, reached)) ||
           (await ages.isAny(tx, now));
@@ -51,10 +53,15 @@ export const retentionWorks: RetentionWorks = {
   oldestBody: () => job(oldestBody),
   noteReading: (reading) => job((tx) => noteReading(tx, reading)),
   readings: () => job(readings),
+  ...archiveWorks,
 };
 
-function isHeld({ holder, until }: Reached, { by, takes = false }: Wish, now: number): boolean {
-  return holder !== null && holder !== by && !takes && until > now && until <= now + LONGEST_LEASE;
+const isHeld = (reached: Reached, { by, takes = false }: Wish, now: number) =>
+  !takes && reaches.isHeld(reached, by, now);
+
+/** What was to be archived is pruned as the rest is, where nothing is archived any longer. */
+async function isLeftInQueue(tx: Tx, { archives = false }: Wish): Promise<boolean> {
+  return !archives && (await retained.due(tx, "archive", ALL, 1)).length > 0;
 }
 
 async function prune(tx: Tx, wish: Wish, now: number): ReturnType<RetentionVerbs["prune"]> {
@@ -65,7 +72,10 @@ async function prune(tx: Tx, wish: Wish, now: number): ReturnType<RetentionVerbs
   const work = { reached, pruned, limit, now };
   // What goes with its body is not looked at twice.
   const isMore =
-    (await bodies.prune(tx, wish, work)) || (await attempts.prune(tx, wish, work)) || (await ages.prune(tx, work));
+    ((await isLeftInQueue(tx, wish)) && (await releaseSome(tx, limit, now))) ||
+    (await bodies.prune(tx, wish, work)) ||
+    (await attempts.prune(tx, wish, work)) ||
+    (await ages.prune(tx, work));
   Object.assign(reached, isMore ? { holder: by, until: now + leaseFor } : { holder: null, until: 0 });
   reaches.write(tx, reached);
   return { ...pruned, isMore };
@@ -73,20 +83,38 @@ async function prune(tx: Tx, wish: Wish, now: number): ReturnType<RetentionVerbs
 
 async function count(tx: Tx, expiry: Expiry, from: string | null): ReturnType<RetentionVerbs["countPrunable"]> {
   const reached = await reaches.read(tx);
-  const start: Place = { what: "body", again: { since: 0, id: 0 }, from: reached.bodies };
+  const what = expiry.archives ? "archive" : "body";
+  const start: Place = { what, again: { since: 0, id: 0 }, from: reached.bodies };
   const place: Place = from === null ? start : JSON.parse(from);
   const pruned = nothingPruned();
+  const toArchive = new Set<number>();
+  const counting = { pruned, toArchive };
+  const next = (to: Place | null) => ({
+    ...pruned,
+    ...{ archived: toArchive.size, next: to === null ? null : JSON.stringify(to) },
+  });
+  if (place.what === "archive") {
+    const rows = await retained.dueBehind(tx, "archive", ALL, place.again!, PER_COUNT);
+    for (const { id } of rows) await countQueued(tx, expiry, id, counting);
+    return next(rows.length < PER_COUNT ? { ...start, what: "body" } : { ...place, again: rows.at(-1)! });
+  }
   const of = place.what === "body" ? bodies : attempts;
-  const next = (to: Place | null) => ({ ...pruned, next: to === null ? null : JSON.stringify(to) });
   if (place.again !== null) {
     const before = place.what === "body" ? expiry.bodies : expiry.attempts;
     const rows = await retained.dueBehind(tx, place.what, before, place.again, PER_COUNT);
-    for (const { id } of rows) await of.countAgain(tx, expiry, id, pruned);
+    for (const { id } of rows) await of.countAgain(tx, expiry, id, counting);
     return next({ ...place, again: rows.length < PER_COUNT ? null : rows.at(-1)! });
   }
-  const to = await of.count(tx, expiry, { from: place.from, pruned, limit: PER_COUNT });
+  const to = await of.count(tx, expiry, { from: place.from, ...counting, limit: PER_COUNT });
   if (to !== null) return next({ ...place, from: to });
   return next(place.what === "body" ? { what: "attempts", again: start.again, from: reached.attempts } : null);
+}
+
+/** One that is to be archived, and then pruned: with its body, or some of its attempts. */
+async function countQueued(tx: Tx, expiry: Expiry, id: number, counting: bodies.Counting): Promise<void> {
+  if (!(await marks.isSafe(tx, id))) counting.toArchive.add(id);
+  await bodies.countAgain(tx, expiry, id, counting);
+  for (const delivery of await deliveriesOf(tx, id)) await attempts.countAgain(tx, expiry, delivery.id, counting);
 }
 
 const READINGS = "storage";

@@ -2,7 +2,7 @@ import { RelayError } from "../../../errors.ts";
 import { LIMIT, type Numbers } from "./numbers.ts";
 
 /** Names by which ids leave the store. */
-export type Prefix = "evt" | "med" | "dlv" | "qrn" | "msg" | "job" | "tgt" | "bak" | "tsk" | "aud" | "alr";
+export type Prefix = "evt" | "med" | "dlv" | "qrn" | "msg" | "job" | "tgt" | "bak" | "tsk" | "aud" | "alr" | "arc";
 
 /**
  * What a number, or a claim, is called outside of the store. Two databases give the same number whenever they make an id in
@@ -97,4 +97,5 @@ const NOUN: Record<Prefix, string> = {
   tsk: "task",
   aud: "entry of the audit",
   alr: "alert",
+  arc: "part of the archive",
 };

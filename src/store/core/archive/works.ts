@@ -1,0 +1,84 @@
+import type { ArchiveState, ArchiveVerbs } from "../../archive/verbs.ts";
+import type { Work } from "../../verbs.ts";
+import * as retained from "../retention/retained.ts";
+import * as meta from "../rows/meta.ts";
+import { ALL } from "../rows/paging.ts";
+import { job, sql, type Tx } from "../tx.ts";
+import * as content from "./content.ts";
+import * as forgetting from "./forgetting.ts";
+import * as parts from "./parts.ts";
+import { release } from "./release.ts";
+import { restore } from "./restored.ts";
+
+type ArchiveWorks = {
+  [Name in keyof ArchiveVerbs]: Work<Parameters<ArchiveVerbs[Name]>, Awaited<ReturnType<ArchiveVerbs[Name]>>>;
+};
+
+const SUMS = sql<[], { parts: number; events: number | null; bytes: number | null; lastAt: number | null }>(
+  `SELECT count(*) AS "parts", sum(events) AS "events", sum(bytes) AS "bytes", max(made_at) AS "lastAt"
+   FROM archive_parts WHERE state = 'kept'`,
+);
+const BY_ID = sql<[number], parts.PartRow>("SELECT * FROM archive_parts WHERE id = ?");
+
+/** What the verbs of the archive do. */
+export const archiveWorks: ArchiveWorks = {
+  beginPart: {
+    answer: ({ from }) => job(async (tx) => ((await parts.nextQueued(tx, from)) === null ? null : undefined)),
+    run: (wish, now) => job((tx) => parts.begin(tx, wish, now)),
+  },
+  archivePiece: (from, bytes) => job((tx) => content.piece(tx, from, bytes)),
+  markArchived: (part, events, archivist, now) => job((tx) => parts.fill(tx, part, events, archivist, now)),
+  keepPart: (part, file, archivist, now) => job((tx) => parts.keep(tx, part, file, archivist, now)),
+  releaseArchived: (ids, now) =>
+    job((tx) =>
+      release(
+        tx,
+        ids.map((id) => tx.ids.read("evt", id)),
+        now,
+      ),
+    ),
+  holdArchive: (archivist, now) => job((tx) => parts.hold(tx, archivist, now)),
+  strayFiles: (by) => job((tx) => parts.strays(tx, by)),
+  dropFile: (file) => job((tx) => parts.dropFile(tx, file)),
+
+  archiveParts: (wish) => job((tx) => parts.list(tx, wish)),
+  archiveState: () => job(readState),
+  noteArchive: {
+    answer: (error) => job(async (tx) => (error === null && (await readFailing(tx)) === null ? false : undefined)),
+    run: (error, now) => job((tx) => note(tx, error, now)),
+  },
+
+  partToRewrite: () => job((tx) => forgetting.next(tx, async (id) => parts.show(tx, (await tx.get(BY_ID, [id]))!))),
+  beginRewrite: (part, wish, now) => job((tx) => parts.beginRewrite(tx, part, wish, now)),
+  keepRewritten: (part, to, file, archivist, now) =>
+    job((tx) => parts.keepRewritten(tx, part, to, file, archivist, now)),
+  endErasures: (part, videoIds) => job((tx) => forgetting.end(tx, tx.ids.read("arc", part), videoIds)),
+
+  restoreBodies: (part, events, { keepFor, bodies }, now) =>
+    job((tx) => restore(tx, events, { part: tx.ids.read("arc", part), since: now + keepFor - bodies })),
+};
+
+const FAILING = "archive-failing";
+
+const readFailing = (tx: Tx) => meta.readJson<ArchiveState["failing"]>(tx, FAILING);
+
+async function note(tx: Tx, error: string | null, now: number): Promise<boolean> {
+  const failing = await readFailing(tx);
+  if (error === null) meta.remove(tx, FAILING);
+  else meta.writeJson(tx, FAILING, { since: failing?.since ?? now, error });
+  return (error === null) !== (failing === null);
+}
+
+async function readState(tx: Tx): Promise<ArchiveState> {
+  const [sums, failing, queued, toRewrite] = await Promise.all([
+    tx.get(SUMS, []),
+    readFailing(tx),
+    retained.due(tx, "archive", ALL, 1),
+    forgetting.count(tx),
+  ]);
+  const { parts: count, events, bytes, lastAt } = sums!;
+  return {
+    ...{ parts: count, events: events ?? 0, bytes: bytes ?? 0, lastAt },
+    ...{ failing, isBehind: queued.length > 0, toRewrite },
+  };
+}

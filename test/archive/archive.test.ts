@@ -1,0 +1,206 @@
+import assert from "node:assert/strict";
+import { readdirSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { restoreFrom } from "../../src/archive/restore.ts";
+import { rewriteErased } from "../../src/archive/rewrite.ts";
+import type { Shelf } from "../../src/archive/shelves.ts";
+import { codeOf } from "../../src/errors.ts";
+import { nothingPruned } from "../../src/model/retention.ts";
+import type { Store } from "../../src/store/store.ts";
+import { type Aged, openAged, partsOf, pruneAged } from "../support/archive.ts";
+import { isWhole } from "../support/whole.ts";
+
+const { signal } = new AbortController();
+
+const remove = (nth: number) => ({ type: "video.delete", wochitVideoId: `v${nth}`, pad: "ü".repeat(nth) });
+const many = (count: number) => Array.from({ length: count }, (_, nth) => remove(nth));
+
+test("each day's events are in files of their own, which only the relay's user can read; then they are pruned", async (t) => {
+  const at = await openAged(t, many(6));
+  const { pruned, archived, archiveError, isWhole } = await pruneAged(at, "me");
+  assert.deepEqual([archived, archiveError, isWhole, pruned.bodies.rows], [6, null, true, 6]);
+  const names = readdirSync(at.folder);
+  assert.equal(names.length, 2);
+  for (const name of names) {
+    assert.match(name, /^\d{4}-\d\d-\d\d\.1-[0-9a-f]{16}\.jsonl\.gz$/);
+    assert.equal(statSync(join(at.folder, name)).mode & 0o077, 0);
+  }
+  assert.equal(statSync(at.folder).mode & 0o077, 0);
+  const lines = at.archived();
+  assert.deepEqual([...lines.keys()].sort(), [...at.ids].sort());
+  assert.deepEqual(
+    at.ids.map((id) => JSON.parse(lines.get(id)!.body as string)),
+    many(6),
+  );
+  assert.deepEqual(readdirSync(join(at.config.dataDir, ".archive")), []);
+  assert.deepEqual((await pruneAged(at, "me")).archived, 0);
+});
+
+test("a part ends at its limit, and the day goes on in the next", async (t) => {
+  const at = await openAged(t, many(7), { days: 1 });
+  const parts = { ...partsOf(at), limits: { text: 2 ** 20, events: 3 } };
+  at.store.archivePiece = ofOne(at.store);
+  await pruneAged(at, "me", parts);
+  const found = await at.store.archiveParts({ limit: 9 });
+  assert.deepEqual(
+    found.map(({ number, events }) => [number, events]),
+    [
+      [3, 1],
+      [2, 3],
+      [1, 3],
+    ],
+  );
+  assert.equal(at.archived().size, 7);
+});
+
+/** Pieces of one event. */
+function ofOne(store: Store): Store["archivePiece"] {
+  const read = store.archivePiece;
+  return (from) => read(from, 1);
+}
+
+test("bytes that are no text come back as they were", async (t) => {
+  const odd = Buffer.concat([
+    Buffer.from('{"type":"video.delete","wochitVideoId":"v1","t":"'),
+    Buffer.from([0xef, 0xbb, 0xbf]),
+    Buffer.from('\u2028"}'),
+  ]);
+  const at = await openAged(t, many(1));
+  at.clock.set(at.clock.now() - 20 * 86_400_000);
+  const { id } = await at.store.accept({ receivedAt: at.clock.now(), sourceAddress: "192.0.2.1", body: odd });
+  const { jobs } = await at.store.claimDeliveries({ endpoint: "app", now: at.clock.now(), limit: 9, leaseFor: 1 });
+  for (const job of jobs) await at.store.cancelDelivery(job.id, at.clock.now());
+  at.clock.set(at.clock.now() + 20 * 86_400_000);
+  await at.store.claimDeliveries({ endpoint: "app", now: at.clock.now(), limit: 9, leaseFor: 1 });
+  at.clock.set(at.clock.now() + 10 * 86_400_000);
+  await pruneAged(at, "me");
+  await assert.rejects(at.store.eventBody(id), { code: "body_expired" });
+  const done = await restoreFrom(partsOf(at), { videoId: "v1", bodies: 1 }, { signal });
+  assert.deepEqual(done, { files: 1, restored: 1, present: 0, unknown: 0, erased: 0 });
+  assert.deepEqual(Buffer.from(await at.store.eventBody(id)), odd);
+});
+
+test("killed between any two steps, nothing is pruned that is not archived, and the next one finishes it", async (t) => {
+  for (let step = 1; ; step += isWhole ? 1 : 3) {
+    const at = await openAged(t, many(4));
+    const { isOver, steps } = await dieAt(at, step, (parts) => pruneAged(at, "first", parts));
+    await nothingIsLost(at, `killed at step ${step}, ${steps.at(-1)}`);
+    at.clock.set(at.clock.now() + 31_000);
+    const { archiveError } = await pruneAged(at, "second");
+    assert.equal(archiveError, null);
+    await nothingIsLost(at, `after step ${step}`);
+    assert.equal(await bodies(at), 0);
+    assert.equal((await at.store.archiveParts({ limit: 9 })).length, 2, "no file is there twice");
+    assert.deepEqual(
+      (await at.store.archiveParts({ limit: 9 })).map(({ key }) => key).sort(),
+      readdirSync(at.folder).sort(),
+    );
+    await at.store.close();
+    if (isOver) return assert.ok(step > 20, `${step} steps`);
+  }
+});
+
+test("an erased video leaves the archive, whenever the relay is killed meanwhile", async (t) => {
+  for (let step = 1; ; step += isWhole ? 1 : 3) {
+    const at = await openAged(t, [...many(4), remove(1)]);
+    await pruneAged(at, "first");
+    const { parts } = await at.store.forgetVideo("v1", at.clock.now());
+    assert.equal(parts, 2);
+    const { isOver } = await dieAt(at, step, (dying) => rewriteErased(dying, "first", signal));
+    at.clock.set(at.clock.now() + 31_000);
+    await rewriteErased(partsOf(at), "second", signal);
+    const audit = await at.store.audit({ limit: 9, verb: "archive forget" });
+    assert.deepEqual(
+      audit.map(({ subject, count }) => [subject, count]),
+      [["v1", 2]],
+    );
+    const lines = [...at.archived().values()];
+    assert.deepEqual(lines.map(({ videoId }) => videoId).sort(), ["v0", "v2", "v3"]);
+    assert.equal(readdirSync(at.folder).length, 2, "the old files are gone");
+    const restored = await restoreFrom(partsOf(at), { bodies: 1 }, { signal });
+    assert.deepEqual([restored.restored, restored.erased], [3, 0]);
+    await at.store.close();
+    if (isOver) return assert.ok(step > 8, `${step} steps`);
+  }
+});
+
+test("a file that is damaged is not restored from, and one that cannot be written is a failure that is kept", async (t) => {
+  const at = await openAged(t, many(2), { days: 1 });
+  const failing = partsOf(at);
+  const { shelf, place } = await failing.shelves.present();
+  const full = { ...shelf, put: () => Promise.reject(new Error("no space left on device")) };
+  failing.shelves.present = async () => ({ shelf: full, place, folder: null });
+  const failed = await pruneAged(at, "me", failing);
+  assert.deepEqual([failed.archiveError, failed.pruned], ["no space left on device", nothingPruned()]);
+  assert.equal((await at.store.archiveState()).failing?.error, "no space left on device");
+  // What a place says that it has taken is read back.
+  const lying = partsOf(at);
+  lying.shelves.present = async () => ({ shelf: { ...shelf, put: async () => "stored" }, place, folder: null });
+  assert.match((await pruneAged(at, "me", lying)).archiveError!, /what was read back is not the same/);
+  assert.equal(await bodies(at), 2);
+  assert.equal((await pruneAged(at, "me")).archiveError, null);
+  assert.equal((await at.store.archiveState()).failing, null);
+  const [name] = readdirSync(at.folder);
+  writeFileSync(join(at.folder, name!), "x");
+  await assert.rejects(restoreFrom(partsOf(at), { videoId: "v1", bodies: 1 }, { signal }), /is not what was written/);
+});
+
+/** How many events have a body. */
+async function bodies({ store, ids }: Aged): Promise<number> {
+  const found = await Promise.all(
+    ids.map((id) =>
+      store.eventBody(id).then(
+        () => 1,
+        () => 0,
+      ),
+    ),
+  );
+  return found.reduce<number>((sum, one) => sum + one, 0);
+}
+
+/** Each event has its body, or a line in a file that the store knows and that is whole. */
+async function nothingIsLost(at: Aged, when: string): Promise<void> {
+  const lines = at.archived();
+  const known = new Set((await at.store.archiveParts({ limit: 99 })).map(({ key }) => key));
+  for (const key of known) assert.ok(readdirSync(at.folder).includes(key), `${when}: ${key} is there`);
+  for (const id of at.ids) {
+    const code = await at.store.eventBody(id).then(() => null, codeOf);
+    if (code !== null) assert.ok(lines.has(id), `${when}: ${id} is pruned, and not archived`);
+  }
+}
+
+/** Runs `work` until its `step`th call of the store or of the archive's place: that one, or its answer, is the last thing that happens. */
+async function dieAt(at: Aged, step: number, work: (parts: ReturnType<typeof partsOf>) => Promise<unknown>) {
+  const steps: string[] = [];
+  const dying = <Verbs extends object>(verbs: Verbs): Verbs =>
+    new Proxy(verbs, {
+      get(target, name) {
+        const verb = Reflect.get(target, name);
+        if (typeof verb !== "function") return verb;
+        return async (...args: unknown[]) => {
+          if (steps.length >= step) throw new Error("killed");
+          steps.push(String(name));
+          const answer = await verb.apply(target, args);
+          // Odd ones die before the answer arrives.
+          if (steps.length >= step && step % 2 === 1 && name !== "read") throw new Error("killed");
+          return answer;
+        };
+      },
+    });
+  const parts = partsOf(at);
+  const { shelves } = parts;
+  const mortal = {
+    ...parts,
+    store: dying(at.store),
+    shelves: {
+      async present() {
+        const { shelf, ...rest } = await shelves.present();
+        return { ...rest, shelf: dying<Shelf>(shelf) };
+      },
+      at: async (place: Parameters<typeof shelves.at>[0]) => dying<Shelf>(await shelves.at(place)),
+    },
+  };
+  await work(mortal).catch((error) => assert.match(String(error), /killed/));
+  return { isOver: steps.length < step, steps };
+}
