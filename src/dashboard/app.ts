@@ -50,9 +50,9 @@ export function createDashboard(place: Place, { door, live }: { door: Door; live
   /** What a page is sent as. */
   async function send(c: Asking, view: View, visit: Visit, section: Section | null): Promise<Response> {
     const theme = preferenceOf(c, "theme");
-    const { done, n, q } = visit.query;
+    const { q } = visit.query;
     const markup = frame(
-      { notice: noticeOf(done, n), ...view },
+      { notice: noticeOf(visit.query), ...view },
       {
         section,
         waiting: await summary(place).then(

@@ -87,7 +87,7 @@ export function loginRoutes(place: Place, { door, assets }: { door: Door; assets
   }
 
   app.get("/login", async (c) => {
-    const { once, to = "/", done, n } = c.req.query();
+    const { once, to = "/", done, n = "" } = c.req.query();
     if (once !== undefined) {
       // A browser that loads an address before it is asked for, or a chat that looks whether it is there, would use it up.
       const isAsked = c.req.method === "GET" && !/prefetch|prerender/.test(c.req.header("sec-purpose") ?? "");
@@ -100,7 +100,7 @@ export function loginRoutes(place: Place, { door, assets }: { door: Door; assets
     const there = isOwnPath(to) ? to : "/";
     const isIn = done === undefined && (await door.visitor(c)) !== null;
     if (isIn) return new Response(null, { status: 303, headers: { location: there } });
-    return form(c, there, noticeOf(done, n), 200);
+    return form(c, there, noticeOf(done === undefined ? {} : { done, n }), 200);
   });
 
   app.post("/login", async (c) => {

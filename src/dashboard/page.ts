@@ -51,8 +51,8 @@ export type Page = {
 /** What a form has sent: fields without those that are empty, and all values of one name. */
 export type Form = { fields: Record<string, string>; all(name: string): string[] };
 
-/** Done: which page shows it, and what is said there. `n`: a number in it. */
-export type Done = { to: string; notice: NoticeName; n?: number };
+/** Done: which page shows it, and what is said there. `n`, `of`: a number, and the id of a delivery, in it. */
+export type Done = { to: string; notice: NoticeName; n?: number; of?: string };
 
 /** What a form does: a POST. */
 export type Act = {
@@ -65,9 +65,9 @@ export type Act = {
 };
 
 /** Where the result of a form is shown. */
-export function addressOf({ to, notice, n }: Done): string {
+export function addressOf({ to, notice, n, of }: Done): string {
   const [path = "/", search = ""] = to.split("?", 2);
-  const query: Query = { ...Object.fromEntries(new URLSearchParams(search)), done: notice, n };
+  const query: Query = { ...Object.fromEntries(new URLSearchParams(search)), done: notice, n, of };
   return withQuery(path, query);
 }
 

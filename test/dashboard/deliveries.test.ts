@@ -120,7 +120,7 @@ test("after a retry one goes on where the button stood, and nowhere outside of h
 });
 
 test("what a delivery waits for is said in words, with a link to what holds it", async (t) => {
-  const { page, event, list, post } = await open(t, 200, {
+  const { page, event, list, post, form } = await open(t, 200, {
     endpoints: [endpointTo("http://127.0.0.1:9/", { id: "far", retry: ["1h"] })],
   });
   await post("/endpoints/far/pause", { reason: "works" });
@@ -141,10 +141,49 @@ test("what a delivery waits for is said in words, with a link to what holds it",
     ),
   );
   assert.match((await page(`/deliveries/${first.id}`)).text, /the next attempt is at <time datetime="[^"]+"/);
+
+  // How the one stands that goes first is told, too; a retry does not go past it, and says so.
+  const behind = (await page(`/deliveries/${second.id}`)).text;
+  assert.match(behind, /goes first: <b><bdi>connect ECONNREFUSED[^<]*<\/bdi><\/b>; the next attempt is at <time/);
+  assert.match(behind, new RegExp(`href="/deliveries/${first.id}">Look at what goes first`));
+  assert.match(behind, /<bdi>far<\/bdi> has not been asked yet\. It waits: /);
+  const { headers } = await form(`/deliveries/${second.id}/retry`);
+  assert.equal(headers.location, `/deliveries/${second.id}?done=retried-behind&of=${first.id}`);
+  const told = (await page(String(headers.location))).text;
+  assert.match(
+    told,
+    new RegExp(`in its turn: <a class="id" href="/deliveries/${first.id}">${first.id}</a> of the same`),
+  );
+  const forged = (await page(`/deliveries/${second.id}?done=retried-behind&of=%22%3E%3Cb%3E`)).text;
+  assert.match(forged, /in its turn: another of the same video goes first/);
   const pending = (await page("/deliveries?state=pending")).text;
   assert.match(pending, /What failed the last time/);
   assert.match(pending, /behind <a href="\/deliveries\/dlv_/);
   assert.match(pending, /<button class="tiny" name="do" value="cancel" data-chosen="Cancel">/);
+  await post("/endpoints/far/pause", { reason: "works" });
+  const held = await form(`/deliveries/${first.id}/retry`);
+  assert.equal(held.headers.location, `/deliveries/${first.id}?done=retried-held`);
+  assert.match((await page(String(held.headers.location))).text, /as soon as its endpoint is sent to again/);
+});
+
+test("attempts after a retry are told beside those before it", async (t) => {
+  const endpoints = [endpointTo("http://127.0.0.1:9/", { id: "far", retry: ["1ms", "1h"] })];
+  const { page, event, list, post, get } = await open(t, 200, { endpoints });
+  const eventId = await event({ wochitVideoId: "v1" });
+  const tried = (many: number) => waitFor(async () => (await list())[0]?.attempts === many);
+  await tried(2);
+  const [{ id }] = await list();
+  assert.match((await page(`/deliveries/${id}`)).text, />2 attempts, 1 left</);
+  await post(`/deliveries/${id}/retry`);
+  await tried(2);
+  await waitFor(async () => (await get(`/deliveries/${id}`)).json.attemptLog.length === 4);
+  const { text } = await page(`/deliveries/${id}`);
+  assert.match(text, />4 attempts, 2 of them since its retry, 1 left</);
+  assert.match(text, /gave no answer to all 4 attempts/);
+  assert.match(text, /It was retried: 2 attempts were made since\. It waits: .* 1 attempt is left; nothing is lost/);
+  const whole = (await page(`/events/${eventId}`)).text;
+  assert.match(whole, /attempt 5, 3 of 3 since its retry/);
+  assert.match(whole, /4 attempts, 2 of them since its retry/);
 });
 
 test("many attempts are folded, and the first and the last are not", async (t) => {

@@ -294,7 +294,7 @@
   // What was done is said once, and not again when the page is renewed or kept as a bookmark.
   const here = new URL(location.href);
   if (here.searchParams.has("done")) {
-    for (const name of ["done", "n"]) here.searchParams.delete(name);
+    for (const name of ["done", "n", "of"]) here.searchParams.delete(name);
     history.replaceState(null, "", here.pathname + here.search + here.hash);
   }
 

@@ -1,12 +1,15 @@
 import { type Html, html, none, type Piece } from "./html.ts";
+import { pageOf } from "./links.ts";
 import { icon, type Tone } from "./states.ts";
 
 /**
  * What is said on a page after something was done. In the address there is only the name: no page says the words of a link
- * from elsewhere. `$n` stands for a number.
+ * from elsewhere. `$n` stands for a number, `$of` for a delivery.
  */
 export const NOTICES = {
   retried: ["good", "It is tried again now. Its webhook-id stays the same: an app that keeps it does nothing twice."],
+  "retried-behind": ["warn", "It begins anew, with all its attempts, in its turn: $of of the same video goes first."],
+  "retried-held": ["warn", "It begins anew, with all its attempts, as soon as its endpoint is sent to again."],
   canceled: ["good", "It is canceled: nothing sends it again, unless you retry it."],
   replayed: ["good", "It is sent again, as new deliveries: $n made."],
   begun: ["good", "$n are worked on now, in order; this page shows how far it is."],
@@ -35,10 +38,14 @@ export function notice(tone: Tone, words: Piece): Html {
   return html`<p class="notice${tone === "good" ? "" : ` ${tone}`}" role="${role}">${icon(shape)}<span>${words}</span></p>`;
 }
 
-/** The notice that an address names; nothing for another name. */
-export function noticeOf(name: string | undefined, n: string | undefined): Html {
+/** The notice that an address names; nothing for another name. `n`, `of`: what stands in it, where they are what they must be. */
+export function noticeOf({ done: name, n = "", of = "" }: Record<string, string>): Html {
   if (name === undefined || !Object.hasOwn(NOTICES, name)) return none;
   const [tone, words] = NOTICES[name as NoticeName];
-  const count = /^\d{1,9}$/.test(n ?? "") ? Number(n).toLocaleString("en") : "some";
-  return notice(tone, words.replace("$n", count));
+  const count = /^\d{1,9}$/.test(n) ? Number(n).toLocaleString("en") : "some";
+  const delivery = /^dlv_[0-9a-z]{1,40}$/.test(of)
+    ? html`<a class="id" href="${pageOf.delivery(of)}">${of}</a>`
+    : "another";
+  const [before, after] = words.replace("$n", count).split("$of");
+  return notice(tone, html`${before}${after !== undefined && html`${delivery}${after}`}`);
 }

@@ -1,10 +1,11 @@
 import { retryDelivery, showDelivery } from "../../../actions/deliveries.ts";
 import type { Act, Page, Visit } from "../../page.ts";
 import { attemptList } from "../../parts/deliveries/attempts.ts";
+import { describeTries } from "../../parts/deliveries/standing.ts";
+import { gateWords } from "../../parts/deliveries/waits.ts";
 import { type ShownDelivery, whyBox } from "../../parts/deliveries/why.ts";
-import { act, linkButton } from "../../parts/forms.ts";
 import { type Html, html, type Piece } from "../../parts/html.ts";
-import { confirmOf, isOwnPath, pageOf, withQuery } from "../../parts/links.ts";
+import { isOwnPath, pageOf, withQuery } from "../../parts/links.ts";
 import { shownState, state } from "../../parts/states.ts";
 import { pairs } from "../../parts/tables.ts";
 import { copy, id, number, text, typeName } from "../../parts/text.ts";
@@ -18,7 +19,8 @@ export const deliveryPage: Page = {
   section: "/deliveries",
   async show(visit) {
     const { place, path, times } = visit;
-    const { delivery, more } = await showDelivery(place.store, path.id!, ATTEMPTS);
+    const { delivery: shown, ahead, more } = await showDelivery(place.store, path.id!, ATTEMPTS);
+    const delivery = { ...shown, ahead };
     const title = (await withTitles(visit, [delivery]))[0]!.title;
     const { type, endpoint, createdAt } = delivery;
     return {
@@ -27,28 +29,20 @@ export const deliveryPage: Page = {
       heading: html`${typeName(type)} to ${text(endpoint)}`,
       under: html`<span class="meta">${state(shownState(delivery))} <span>made ${times.at(createdAt, { relative: true })}</span>${title !== null && html` <span>${text(title)}</span>`}</span>`,
       shell: [`wochit-relay deliveries show ${delivery.id}`, `wochit-relay deliveries retry ${delivery.id}`],
-      content: html`${whyBox(delivery, times, actionsOf(delivery, visit))}<div class="two">${attempts(delivery, more, visit)}${about(delivery, visit)}</div>`,
+      content: html`${whyBox(delivery, visit)}<div class="two">${attempts(delivery, more, visit)}${about(delivery, visit)}</div>`,
     };
   },
 };
 
-function actionsOf({ id, state }: ShownDelivery, visit: Visit): Html[] {
-  if (visit.can === "read") return [];
-  const retry = act(visit, `${pageOf.delivery(id)}/retry`, "Retry now", { kind: "primary" });
-  const cancel = linkButton(confirmOf("cancel", { id }), "Cancel it…");
-  if (state === "waiting" || state === "pending") return [retry, cancel];
-  if (state === "dead" || state === "canceled") return [retry];
-  return state === "running" ? [cancel] : [];
-}
-
-function attempts({ attempts, attemptsLeft, attemptLog }: ShownDelivery, isMore: boolean, { times }: Visit): Html {
+function attempts(delivery: ShownDelivery, isMore: boolean, { times }: Visit): Html {
+  const { attempts, attemptsLeft, attemptLog } = delivery;
   const left = attemptsLeft === null ? "" : `, ${number(attemptsLeft)} left`;
   const older = html`<p class="small soft">The newest ${ATTEMPTS}:</p>`;
   const list =
     attemptLog.length === 0
       ? html`<p class="card pad soft">${attempts === 0 ? "None was made yet." : "They are no longer kept."}</p>`
       : attemptList(attemptLog, times);
-  return html`<section id="attempts" data-part aria-labelledby="tried"><header><h2 id="tried">Attempts</h2><span class="soft small">${number(attempts)} made${left}</span></header>${isMore && older}${list}</section>`;
+  return html`<section id="attempts" data-part aria-labelledby="tried"><header><h2 id="tried">Attempts</h2><span class="soft small">${describeTries(delivery)}${left}</span></header>${isMore && older}${list}</section>`;
 }
 
 function about(delivery: ShownDelivery, { times }: Visit): Html {
@@ -62,7 +56,7 @@ function about(delivery: ShownDelivery, { times }: Visit): Html {
     rows.push(["video", html`<a class="id" href="${pageOf.video(videoId)}">${text(videoId, 300)}</a>`]);
   }
   if (gate !== null) {
-    rows.push(["gate", html`opened ${times.at(gate.openedAt, { relative: true })}: ${GATES[gate.by] ?? gate.by}`]);
+    rows.push(["gate", html`opened ${times.at(gate.openedAt, { relative: true })}: ${gateWords(gate.by)}`]);
   }
   if (nextAttemptAt !== null) rows.push(["next attempt", times.at(nextAttemptAt, { relative: true })]);
   if (replay) rows.push(["replay", "of an event that was sent before"]);
@@ -70,22 +64,17 @@ function about(delivery: ShownDelivery, { times }: Visit): Html {
   return html`<section id="about" data-part aria-labelledby="what"><h2 id="what">What it is</h2><div class="card pad">${pairs(rows)}</div></section>`;
 }
 
-/** Why a gate opened. */
-const GATES: Record<string, string> = {
-  settled: "the media of its event had settled",
-  thumbnail: "a thumbnail alone holds for a short while only",
-  maxWait: "it had waited as long as the endpoint allows",
-  delete: "its video was deleted",
-};
-
 export const deliveryActs: Act[] = [
   {
     path: "/deliveries/:id/retry",
     page: ({ id }) => pageOf.delivery(id!),
     /** `to`: the page of the form, where it is another one. */
     async run({ place, path }, { fields: { to } }) {
-      await retryDelivery(place.store, path.id!, place.ports.clock.now());
-      return { to: to !== undefined && isOwnPath(to) ? to : pageOf.delivery(path.id!), notice: "retried" };
+      const { waitsFor } = await retryDelivery(place.store, path.id!, place.ports.clock.now());
+      const there = to !== undefined && isOwnPath(to) ? to : pageOf.delivery(path.id!);
+      if (waitsFor?.is === "lane") return { to: there, notice: "retried-behind", of: waitsFor.of! };
+      const isHeld = ["pause", "breaker", "removed"].includes(waitsFor?.is ?? "");
+      return { to: there, notice: isHeld ? "retried-held" : "retried" };
     },
   },
 ];

@@ -50,7 +50,7 @@ export const deliveriesPage: Page = {
   async show(visit) {
     const { place, query, times } = visit;
     const { endpoints } = (await visit.summary()).facts;
-    const isBare = Object.keys(query).every((name) => name === "done" || name === "n");
+    const isBare = Object.keys(query).every((name) => name === "done" || name === "n" || name === "of");
     // What needs a person comes first; of one thing all is shown.
     const state = query.state ?? (isBare && endpoints.some(({ dead }) => dead > 0) ? "dead" : "all");
     const { state: _, ...others } = query;

@@ -1,6 +1,7 @@
 import { previewMessage } from "../../../actions/feed/preview.ts";
 import { formatSpan } from "../../../actions/format.ts";
-import { readStory } from "../../../actions/outcome/story.ts";
+import { readAhead } from "../../../actions/outcome/ahead.ts";
+import { newestByEndpoint, readStory } from "../../../actions/outcome/story.ts";
 import { bytesAnswer } from "../../../admin/bytes.ts";
 import { RelayError } from "../../../errors.ts";
 import type { Page, Visit } from "../../page.ts";
@@ -33,7 +34,7 @@ export const eventPage: Page = {
       place.openLink(),
       chosenPreview(visit),
     ]);
-    const told = tell(story, link);
+    const told = tell(story, link, await readAhead(place.store, newestByEndpoint(story.deliveries)));
     const { event, title, media, deliveries, newest } = told;
     const { id, type, videoId } = event;
     const further = story.more ? withQuery("/deliveries", { eventId: id }) : null;

@@ -31,7 +31,7 @@ export const mediaPage: Page = {
   async show(visit) {
     const { place, query, times, can } = visit;
     const [counts, { media: waiting }] = await Promise.all([place.store.counts(), visit.summary()]);
-    const isBare = Object.keys(query).every((name) => name === "done" || name === "n");
+    const isBare = Object.keys(query).every((name) => name === "done" || name === "n" || name === "of");
     const meant = isBare ? (waiting.length > 0 ? { by: "deadline" } : { state: "all" }) : query;
     const { state, ...others } = meant as Record<string, string>;
     const asked = { place, query: state === undefined || state === "all" ? others : { ...others, state } };

@@ -50,3 +50,13 @@ function linkOf(is: NonNullable<DeliveryJson["waitsFor"]>["is"], of: string | nu
   if (is === "lane") return html`<a href="${pageOf.delivery(of)}">${id(of)}</a>`;
   return is === "removed" || is === "breaker" ? html`<a href="${pageOf.endpoint(of)}">${id(of)}</a>` : null;
 }
+
+const GATES: Record<string, string> = {
+  settled: "its media are settled",
+  thumbnail: "only the thumbnail was missing",
+  maxWait: "it had waited for as long as it may",
+  delete: "the video was deleted",
+};
+
+/** Why a gate opened. */
+export const gateWords = (by: string): string => GATES[by] ?? by;

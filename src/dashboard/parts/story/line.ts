@@ -1,5 +1,7 @@
 import { formatSize } from "../../../actions/format.ts";
 import { answerBox, outcomeOf, tookOf } from "../deliveries/attempts.ts";
+import { triesOf } from "../deliveries/standing.ts";
+import { gateWords } from "../deliveries/waits.ts";
 import { type Html, html, type Piece } from "../html.ts";
 import { pageOf } from "../links.ts";
 import { icon, type Shape, type Tone } from "../states.ts";
@@ -99,16 +101,6 @@ function mediumStep({ at, what, of, detail }: Moment, { media }: Told, { at: tim
   return { at, millis: true, shape, tone, said };
 }
 
-const GATES: Record<string, string> = {
-  settled: "its media are settled",
-  thumbnail: "only the thumbnail was missing",
-  maxWait: "it had waited for as long as it may",
-  delete: "the video was deleted",
-};
-
-/** Why a gate opened. */
-export const gateWords = (by: string): string => GATES[by] ?? by;
-
 /** Of several that opened at once, one step. */
 function gateStep(moment: Moment, { moments }: Told): Step | null {
   const { at, detail } = moment;
@@ -168,10 +160,19 @@ function nextSteps({ newest }: Told): Step[] {
     .filter(
       ({ state, nextAttemptAt, waitsFor }) => state === "pending" && nextAttemptAt !== null && waitsFor?.is === "retry",
     )
-    .map(({ endpoint, attempts, attemptsLeft, nextAttemptAt }) => ({
-      at: nextAttemptAt!,
+    .map((one) => ({
+      at: one.nextAttemptAt!,
       shape: "clock",
       isNext: true,
-      said: html`<span>${text(endpoint)}, attempt ${attempts + 1}${attemptsLeft !== null && ` of ${attempts + attemptsLeft}`}</span>`,
+      said: html`<span>${text(one.endpoint)}, ${nextAttempt(one)}</span>`,
     }));
+}
+
+/** "attempt 3 of 7"; after a retry "attempt 8, 1 of 7 since its retry". */
+function nextAttempt(one: ToldDelivery): string {
+  const { attempts, attemptsLeft } = one;
+  const { all, fresh } = triesOf(one);
+  const most = attemptsLeft === null ? "" : ` of ${attempts + attemptsLeft}`;
+  if (fresh === null) return `attempt ${all + 1}${most}`;
+  return `attempt ${all + 1}${most && `, ${fresh + 1}${most} since its retry`}`;
 }

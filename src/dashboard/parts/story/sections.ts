@@ -1,10 +1,11 @@
 import { formatSize } from "../../../actions/format.ts";
+import { describeTries, triesOf } from "../deliveries/standing.ts";
 import { act, linkButton } from "../forms.ts";
 import { type Html, html, none, type Piece } from "../html.ts";
 import { confirmOf, pageOf } from "../links.ts";
 import { shownState, state } from "../states.ts";
 import { pairs, row, table } from "../tables.ts";
-import { clip, copy, id as idText, number, text } from "../text.ts";
+import { clip, copy, id as idText, text } from "../text.ts";
 import type { Times } from "../times.ts";
 import type { ToldDelivery, ToldMedium } from "./tell.ts";
 
@@ -43,7 +44,7 @@ export function deliveriesOf(
 ): Html {
   const { at } = visit.times;
   const rows = deliveries.map((one) => {
-    const { id, endpoint, attempts, createdAt, replay, lastError, state: word } = one;
+    const { id, endpoint, createdAt, replay, lastError, state: word } = one;
     const retry =
       RETRIED.includes(word) &&
       act(visit, `${pageOf.delivery(id)}/retry`, "Retry", { kind: "tiny", fields: { to: visit.here }, about: id });
@@ -52,10 +53,7 @@ export function deliveriesOf(
       visit.can === "operate" &&
       linkButton(confirmOf("cancel", { id, to: visit.here }), html`Cancel…<span class="sr"> ${id}</span>`, "tiny");
     const failed = word !== "delivered" && lastError !== null && html`, ${text(lastError, 120)}`;
-    const tries =
-      attempts === 0
-        ? none
-        : html`<span class="under">${attempts === 1 ? "1 attempt" : `${number(attempts)} attempts`}${failed}</span>`;
+    const tries = triesOf(one).all > 0 && html`<span class="under">${describeTries(one)}${failed}</span>`;
     return row(
       id,
       html`<td class="main"><a class="clip" dir="auto" href="${pageOf.delivery(id)}">${endpoint}</a>${clip(id, "under id")}<span class="under">${replay ? "a replay, made" : "made"} ${at(createdAt, { relative: true })}</span></td>

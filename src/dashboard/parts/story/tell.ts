@@ -1,6 +1,7 @@
 import { attemptJson, deliveryJson, isoTime, mediumJson } from "../../../actions/json.ts";
 import { newestByEndpoint, type Story } from "../../../actions/outcome/story.ts";
 import { timeline } from "../../../actions/outcome/timeline.ts";
+import type { Delivery } from "../../../model/delivery.ts";
 
 /** The links of copies. */
 type LinkOf = Parameters<typeof mediumJson>[1];
@@ -10,12 +11,14 @@ export type Told = ReturnType<typeof tell>;
 export type ToldDelivery = Told["deliveries"][number];
 export type ToldMedium = Told["media"][number];
 
-export function tell(story: Story, link: LinkOf) {
+/** `ahead`: the deliveries that go first, by id. */
+export function tell(story: Story, link: LinkOf, ahead: Map<string, Delivery>) {
   const { event, title, media, deliveries } = story;
   const told = deliveries.map(({ gate, attemptLog, ...rest }) => ({
     ...deliveryJson({ ...rest, gate }),
     gate: gate && { openedAt: isoTime(gate.openedAt), by: gate.by },
     attemptLog: attemptLog.map(attemptJson),
+    ahead: aheadOf(rest, ahead),
   }));
   return {
     event,
@@ -31,4 +34,9 @@ export function tell(story: Story, link: LinkOf) {
     newest: newestByEndpoint(told),
     moments: timeline(event, media, deliveries),
   };
+}
+
+function aheadOf({ waitsFor }: Pick<Delivery, "waitsFor">, ahead: Map<string, Delivery>) {
+  const first = waitsFor?.is === "lane" ? ahead.get(waitsFor.of!) : undefined;
+  return first === undefined ? null : deliveryJson(first);
 }

@@ -1,8 +1,9 @@
+import { triesOf } from "../deliveries/standing.ts";
+import { gateWords, waitBriefly } from "../deliveries/waits.ts";
 import { type Html, html, none, type Piece } from "../html.ts";
 import { icon, type Shape, shapeOf, shownState, type Tone, toneOf } from "../states.ts";
 import { number, text } from "../text.ts";
 import type { Times } from "../times.ts";
-import { gateWords } from "./line.ts";
 import type { Told, ToldDelivery, ToldMedium } from "./tell.ts";
 
 // The way of an event at a glance: received, secured, mirrored, let through, and what each app has.
@@ -80,10 +81,10 @@ function gateStation(newest: ToldDelivery[], since: number, { span, now, at }: T
 }
 
 /** Where there are many, by name only those that do not have it. */
-function endpointStations(newest: ToldDelivery[], { at }: Times): Station[] {
+function endpointStations(newest: ToldDelivery[], times: Times): Station[] {
   const station = (one: ToldDelivery): Station => {
     const word = shownState(one);
-    return { tone: toneOf(word), shape: shapeOf(word), name: one.endpoint, under: shortly(one, at) };
+    return { tone: toneOf(word), shape: shapeOf(word), name: one.endpoint, under: shortly(one, times) };
   };
   const lacking = newest.filter(({ state }) => state !== "delivered");
   const having = newest.filter(({ state }) => state === "delivered");
@@ -97,23 +98,12 @@ function endpointStations(newest: ToldDelivery[], { at }: Times): Station[] {
   return stations;
 }
 
-function shortly({ state, attempts, attemptLog, lastError, waitsFor }: ToldDelivery, at: Times["at"]): Piece {
+function shortly(one: ToldDelivery, times: Times): Piece {
+  const { state, attempts, attemptLog, lastError, waitsFor } = one;
   const last = attemptLog.at(-1);
-  if (state === "delivered") return html`${last?.status ?? "delivered"}${attempts > 1 && `, attempt ${attempts}`}`;
+  const { all } = triesOf(one);
+  if (state === "delivered") return html`${last?.status ?? "delivered"}${all > 1 && `, attempt ${all}`}`;
   const failed = attempts === 0 ? none : html`${attempts} × ${last?.status ?? text(lastError, 60)}, `;
-  if (state === "pending" && waitsFor?.is === "retry" && waitsFor.until !== null) {
-    return html`${failed}next ${at(waitsFor.until)}`;
-  }
-  if (state === "pending" || state === "waiting") return html`${failed}${WAITS[waitsFor?.is ?? "slot"]}`;
-  return html`${failed}${state}`;
+  if (state !== "pending" && state !== "waiting") return html`${failed}${state}`;
+  return html`${failed}${waitsFor === null ? "is sent in a moment" : waitBriefly(waitsFor, times)}`;
 }
-
-const WAITS = {
-  removed: "not in the config",
-  pause: "paused",
-  breaker: "breaker open, waits",
-  lane: "waits for one before it",
-  gate: "waits for the media",
-  retry: "waits",
-  slot: "is sent in a moment",
-};
