@@ -68,13 +68,14 @@ export function attemptJson(attempt: LoggedAttempt) {
 export type AttemptJson = ReturnType<typeof attemptJson>;
 
 export function mediumJson(medium: Medium, link: Link) {
-  const { state, target, key } = medium;
+  const { state, target, key, nextAttemptAt } = medium;
   return {
     ...pick(medium, "id videoId kind eventId state suspect key"),
     url: state === "mirrored" && key !== null ? link({ target, key }) : null,
-    ...pick(medium, "sourceUrl bytes sha256 contentType deadline lastError"),
+    ...pick(medium, "sourceUrl bytes sha256 contentType deadline attempts nextAttemptAt lastError"),
     sourceUrl: withoutQuery(medium.sourceUrl),
     deadline: isoTime(medium.deadline),
+    nextAttemptAt: isoTime(nextAttemptAt),
   };
 }
 export type MediumJson = ReturnType<typeof mediumJson>;

@@ -31,9 +31,15 @@ export function createLive(clock: Clock) {
   let onceMoreAt: number | null = null;
   let cancels: (() => void)[] = [];
 
+  /** The page asks for itself once more, and sees that its login has ended. */
+  function end(stream: Stream): void {
+    stream.say("event: over\ndata: 1\n\n");
+    stream.close();
+  }
+
   function sayAll(text: string): void {
     for (const stream of [...streams]) {
-      if (stream.session.expiresAt <= clock.now()) stream.close();
+      if (stream.session.expiresAt <= clock.now()) end(stream);
       else stream.say(text);
     }
   }
@@ -97,7 +103,7 @@ export function createLive(clock: Clock) {
 
     /** Ends those of a session; null: all of them. */
     end(hash: string | null): void {
-      for (const stream of [...streams]) if (hash === null || stream.session.hash === hash) stream.close();
+      for (const stream of [...streams]) if (hash === null || stream.session.hash === hash) end(stream);
     },
   };
 }

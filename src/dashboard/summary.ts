@@ -1,5 +1,6 @@
 import { readFacts } from "../actions/alarms/facts.ts";
 import { type Alarm, type Facts, judgeAlarms } from "../actions/alarms/judge.ts";
+import { type Backlog, readBacklog } from "../actions/outcome/backlog.ts";
 import type { Place } from "../admin/operation.ts";
 import type { Medium } from "../model/medium.ts";
 import type { Clock } from "../ports.ts";
@@ -17,7 +18,7 @@ const NEW = 24 * 3_600_000;
 const MOST = 100;
 
 /** How things are, for the side of each page and for the overview. `media`: not secured, the nearest deadline first. */
-export type Summary = { facts: Facts; alarms: Alarm[]; media: Medium[]; waiting: Waiting };
+export type Summary = { facts: Facts; alarms: Alarm[]; backlog: Backlog[]; media: Medium[]; waiting: Waiting };
 
 /** At most three seconds old; rejects where the store cannot tell it now. */
 export function createSummary(clock: Clock): (place: Place) => Promise<Summary> {
@@ -43,5 +44,6 @@ async function read({ store, config, targetTrouble }: Place, now: number): Promi
     soon: capped(media.filter(({ deadline }) => deadline < now + SOON).length),
     refused: capped(refused.length),
   };
-  return { facts, alarms: judgeAlarms(facts), media, waiting };
+  const backlog = await readBacklog(store, facts.endpoints, now);
+  return { facts, alarms: judgeAlarms(facts), backlog, media, waiting };
 }

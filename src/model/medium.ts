@@ -56,6 +56,9 @@ export type Medium = {
   sha256: string | null;
   contentType: string | null;
   deadline: number;
+  /** Downloads that were begun; and when the next one begins by its schedule, null: at once, or none is to come. */
+  attempts: number;
+  nextAttemptAt: number | null;
   lastError: string | null;
   /** When it was first tried; when its bytes were in the spool, and safe; when it came to its end. */
   firstTriedAt: number | null;

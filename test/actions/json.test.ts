@@ -27,6 +27,8 @@ const medium: Medium = {
   sha256: "00",
   contentType: "video/mp4",
   deadline: NOON,
+  attempts: 1,
+  nextAttemptAt: null,
   lastError: null,
   firstTriedAt: NOON,
   securedAt: NOON,
@@ -105,7 +107,7 @@ test("what is shown has the names of the contract, no more and no fewer", () => 
   );
   assert.equal(
     Object.keys(mediumJson(medium, () => null)).join(", "),
-    "id, videoId, kind, eventId, state, suspect, key, url, sourceUrl, bytes, sha256, contentType, deadline, lastError",
+    "id, videoId, kind, eventId, state, suspect, key, url, sourceUrl, bytes, sha256, contentType, deadline, attempts, nextAttemptAt, lastError",
   );
   const about = { videoId: "v1", type: "video.ready" };
   const refused = { id: "qrn_1", receivedAt: NOON, sourceAddress: "192.0.2.1", reason: "source" } as const;

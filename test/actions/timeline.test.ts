@@ -8,6 +8,8 @@ const medium = (more: Partial<Medium>) =>
   ({
     id: "med_1",
     state: "pending",
+    attempts: 0,
+    nextAttemptAt: null,
     firstTriedAt: null,
     securedAt: null,
     settledAt: null,

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { test } from "node:test";
+import { TOKEN } from "../support/admin.ts";
 import { login, noBrowser, openTab } from "../support/browser.ts";
 import { openDashboard } from "../support/dashboard.ts";
+import { send } from "../support/front-door.ts";
 import { listen } from "../support/listen.ts";
+import { realPorts } from "../support/real-ports.ts";
 import { endpointTo } from "../support/relay-in-folder.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -11,6 +14,8 @@ import { waitFor } from "../support/wait.ts";
 
 /** A browser that hangs ends no test by itself. */
 const options = { skip: noBrowser, timeout: 180_000 };
+
+const HOUR = 3_600_000;
 
 for (const javaScriptEnabled of [true, false]) {
   const with_ = javaScriptEnabled ? "with" : "without";
@@ -165,16 +170,92 @@ test("an open page takes what is new by itself, and nothing under the reader's h
   assert.deepEqual(tab.wrong, []);
 });
 
-test("an open page sees that its login has ended", options, async (t) => {
-  const { port, event, login: other, form, page: ask } = await openDashboard(t);
+test("open pages of a login that has ended ask for one, but for one that is being typed into", options, async (t) => {
+  const { port, form, login: other, page: ask } = await openDashboard(t);
   const tab = await openTab(t);
-  await login(tab, port(), "/events");
-  await tab.page.getByRole("button", { name: "Live" }).waitFor();
+  await login(tab, port(), "/events?status=dead");
+  const typing = await tab.context.newPage();
+  await typing.goto(`http://127.0.0.1:${port()}/videos`);
+  for (const page of [tab.page, typing]) await page.getByRole("button", { name: "Live" }).waitFor();
+  await typing.getByLabel("Part of the title").fill("flood");
   await other();
   assert.equal((await ask("/events")).status, 200);
   await form("/settings/log-out-everywhere");
-  await event({ wochitVideoId: "v1" });
-  await tab.page.getByRole("button", { name: /Not live|Logged out/ }).waitFor();
+  await tab.page.getByLabel("Admin token").waitFor();
+  await typing.getByRole("button", { name: "Logged out" }).waitFor();
+  assert.equal(await typing.getByLabel("Part of the title").inputValue(), "flood");
+  // It leads back to where it was.
+  await tab.page.getByLabel("Admin token").fill(TOKEN);
+  await tab.page.getByRole("button", { name: "Log in" }).click();
+  await tab.page.waitForURL("**/events?status=dead");
+});
+
+for (const javaScriptEnabled of [true, false]) {
+  const with_ = javaScriptEnabled ? "with" : "without";
+  test(
+    `a login lasts for twelve hours, and a page of after that asks for another, ${with_} scripts`,
+    options,
+    async (t) => {
+      const ports = realPorts();
+      const { clock } = ports;
+      let ahead = 0;
+      const { port, event } = await openDashboard(
+        t,
+        {},
+        { ...ports, clock: { ...clock, now: () => clock.now() + ahead } },
+      );
+      const tab = await openTab(t, { javaScriptEnabled });
+      const { page } = tab;
+      await login(tab, port(), "/events?status=dead");
+      ahead = 12 * HOUR - 60_000;
+      await page.reload();
+      assert.equal(await page.locator("h1").innerText(), "Events");
+      if (javaScriptEnabled) await page.getByRole("button", { name: "Live" }).waitFor();
+      ahead = 12 * HOUR + 1_000;
+      if (javaScriptEnabled) await event({ wochitVideoId: "v1" });
+      else await page.getByRole("link", { name: "Videos" }).first().click();
+      await page.getByLabel("Admin token").fill(TOKEN);
+      await page.getByRole("button", { name: "Log in" }).click();
+      await page.waitForURL(javaScriptEnabled ? "**/events?status=dead" : "**/videos");
+      assert.deepEqual(tab.wrong, []);
+    },
+  );
+}
+
+test("a page whose thing has gone says so, and is not half of it and half of an error", options, async (t) => {
+  const { port, get, post, relay } = await openDashboard(t);
+  const refused = { method: "POST", path: "/webhooks/none" };
+  await send(relay.port, refused, JSON.stringify({ type: "video.ready", wochitVideoId: "v1" }));
+  const [{ id }] = (await get("/quarantine")).json.data;
+  const tab = await openTab(t);
+  await login(tab, port(), `/quarantine/${id}`);
+  await tab.page.getByRole("button", { name: "Live" }).waitFor();
+  assert.equal((await post(`/quarantine/${id}/reprocess`)).status, 200);
+  await tab.page.getByText("What was there stays").waitFor();
+  assert.equal(await tab.page.locator("#body").count(), 0);
+});
+
+test("groups of a list are renewed as one, and the rows below them stay", options, async (t) => {
+  const { port, relay } = await openDashboard(t);
+  const refuse = (path: string, n: number) =>
+    send(relay.port, { method: "POST", path }, JSON.stringify({ type: "video.ready", wochitVideoId: "v1", n }));
+  await send(relay.port, { method: "POST", path: "/webhooks/wochit" }, '{"title":"no video"}');
+  const tab = await openTab(t);
+  const { page } = tab;
+  await login(tab, port(), "/quarantine");
+  await page.getByRole("button", { name: "Live" }).waitFor();
+  const groups = page.locator("#part-groups tbody tr");
+  assert.equal(await groups.count(), 1);
+  for (const n of [2, 3]) await refuse("/elsewhere", n);
+  await page.locator("#part-groups").getByText("path", { exact: true }).waitFor();
+  // The new group is the larger one, and the former has kept its own number.
+  const shown = () =>
+    groups.evaluateAll((rows) =>
+      rows.map((row) => `${row.querySelector("a")?.textContent} ${row.querySelector("td.num")?.textContent}`).join(),
+    );
+  await waitFor(async () => (await shown()) === "path 2,invalid_event 1");
+  await page.getByRole("link", { name: "2 newer: show them" }).waitFor();
+  assert.deepEqual(tab.wrong, []);
 });
 
 test("times are shown in the browser's zone, also by the server from the second page on", options, async (t) => {

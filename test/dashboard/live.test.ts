@@ -61,6 +61,7 @@ test("a stream needs a login, ends with it, and with the relay at once", async (
   const first = await follow(t, dashboard);
   await dashboard.form("/logout");
   await waitFor(() => first.hasEnded);
+  assert.match(first.text, /event: over\ndata: 1\n\n$/, "pages ask for themselves once more, and see it");
   await dashboard.login();
   const second = await follow(t, dashboard);
   const began = performance.now();

@@ -16,6 +16,8 @@ export const MEDIUM: Medium = {
   contentType: null,
   deadline: 0,
   lastError: null,
+  attempts: 0,
+  nextAttemptAt: null,
   firstTriedAt: null,
   securedAt: null,
   settledAt: null,

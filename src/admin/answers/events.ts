@@ -97,6 +97,8 @@ export const medium = shapeOf<MediumJson>()(
     sha256: orNull(text),
     contentType: orNull(text),
     deadline: time,
+    attempts: count,
+    nextAttemptAt: orNull(time),
     lastError: orNull(text),
   }),
 );

@@ -224,7 +224,8 @@
     isAsking = true;
     const began = performance.now();
     const answer = await fetch(location.href, { headers: { accept: "text/html" } }).catch(() => null);
-    if (answer?.status === 401) stop("Logged out");
+    if (answer?.status === 401 || answer?.status === 404) leave(answer.status);
+    else if (answer !== null && !answer.ok) say("Not renewed", true);
     else if (answer !== null) take(new DOMParser().parseFromString(await answer.text(), "text/html"));
     // A server that is busy is asked less.
     setTimeout(
@@ -236,11 +237,19 @@
     );
   }
 
+  /** There is no login any more, or no such thing: the page says so itself, but for what is being typed into it. */
+  function leave(status) {
+    stop(status === 401 ? "Logged out" : "Gone");
+    const isTyped = all("main input:not([type=checkbox])").some((field) => field.value !== field.defaultValue);
+    if (!isTyped) location.reload();
+  }
+
   function take(page) {
     // What there was nothing of has come, or the page is another one: nothing is under the reader's hand.
     const hasCome = (selector) => document.querySelector(selector) !== null && page.querySelector(selector) === null;
     if (hasCome("main .empty")) return location.reload();
-    for (const part of all("[data-part]")) {
+    // A part inside of another one goes with that.
+    for (const part of all("[data-part]").filter((one) => one.parentElement.closest("[data-part]") === null)) {
       const next = page.getElementById(part.id);
       if (next !== null && words(next) !== said.get(part.id)) fresh.set(part.id, next);
       else fresh.delete(part.id);
@@ -287,8 +296,12 @@
     if (document.hidden || live.getAttribute("aria-pressed") !== "true") return;
     source = new EventSource(address);
     source.onopen = () => say("Live", true);
-    source.onerror = () => say(source?.readyState === EventSource.CLOSED ? "Not live" : "Reconnecting", true);
-    source.addEventListener("changed", refresh);
+    source.onerror = () => {
+      const isOver = source?.readyState === EventSource.CLOSED;
+      say(isOver ? "Not live" : "Reconnecting", true);
+      if (isOver) void refresh();
+    };
+    for (const name of ["changed", "over"]) source.addEventListener(name, refresh);
   }
 
   // What was done is said once, and not again when the page is renewed or kept as a bookmark.
@@ -315,6 +328,8 @@
       if (!document.hidden && live.getAttribute("aria-pressed") === "true") void refresh();
       watch();
     });
+    // What a form does may end the login of this page, which is about to be left.
+    addEventListener("submit", () => source?.close());
     watch();
   }
 })();

@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import type { Assets } from "../parts/frame.ts";
 import { readAsset } from "./files.ts";
+import { slimScript, slimSheet } from "./slim.ts";
 
 /** The parts of the one sheet, in their order. */
 const SHEET = ["tokens", "page", "controls", "states", "tables", "pieces", "timeline", "charts", "alone", "narrow"];
@@ -15,8 +16,8 @@ export function openAssets(): { addresses: Assets; answer(name: string): Respons
     return `/assets/${name}`;
   };
   const addresses = {
-    css: add(css, "css", "text/css; charset=utf-8"),
-    js: add(readAsset("dashboard.js"), "js", "text/javascript; charset=utf-8"),
+    css: add(slimSheet(css), "css", "text/css; charset=utf-8"),
+    js: add(slimScript(readAsset("dashboard.js")), "js", "text/javascript; charset=utf-8"),
     icon: add(readAsset("icon.svg"), "svg", "image/svg+xml"),
   };
   return {

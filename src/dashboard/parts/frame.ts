@@ -117,7 +117,7 @@ export function frame(view: View, around: Around): Html {
 ${live && html`<button type="button" class="quiet live" aria-pressed="true" data-live-switch hidden>${icon("live")}<span>Live</span></button>`}
 </div>
 ${notice}
-<div class="head"><div>${said.crumbs && html`<nav class="crumbs" aria-label="Where this is">${said.crumbs}</nav>`}<h1 id="title" data-part dir="auto">${heading ?? title}</h1>${said.under && html`<div class="soft" id="under" data-part>${said.under}</div>`}</div>${said.actions && html`<div class="actions">${said.actions}</div>`}</div>
+<div class="head"><div>${said.crumbs && html`<nav class="crumbs" aria-label="Where this is">${said.crumbs}</nav>`}<h1 id="title" data-part dir="auto">${heading ?? title}</h1>${said.under && html`<div class="soft" id="under" data-part>${said.under}</div>`}</div><div class="actions" id="acts" data-part>${said.actions ?? none}</div></div>
 ${content}
 ${shell && html`<details class="shell"><summary>The same in a shell</summary><pre tabindex="0" role="region" aria-label="Commands">${shell.join("\n")}</pre></details>`}
 </main>`;

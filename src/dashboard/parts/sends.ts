@@ -1,3 +1,4 @@
+import type { VideoAround } from "../../model/around.ts";
 import { type Html, html, none } from "./html.ts";
 import { chip, icon, plainChip, shownState } from "./states.ts";
 
@@ -38,3 +39,17 @@ export const mediaBriefly = (media: { kind: string; state: string }[]): Html =>
   media.length === 0
     ? html`<span class="soft">none</span>`
     : html`<span class="states">${media.map(({ kind, state }) => plainChip(kind, state))}</span>`;
+
+/** Of a video, in a list: which apps lack something of it, the worst first. Undefined: it is not known. */
+export function lacksBriefly(lacking: VideoAround["lacking"] | undefined): Html {
+  if (lacking === undefined) return html`<span class="soft">–</span>`;
+  if (lacking.length === 0) {
+    return html`<span class="state plain good">${icon("check")}<span>nothing is missing</span></span>`;
+  }
+  const wordOf = ({ dead, failed }: VideoAround["lacking"][number]) =>
+    dead > 0 ? "dead" : failed > 0 ? "retrying" : "pending";
+  const all = lacking.map((one) => [one.endpoint, wordOf(one)] as const);
+  all.sort((a, b) => RANKS.indexOf(a[1]) - RANKS.indexOf(b[1]));
+  const more = all.length > 3 && html`<span class="soft">and ${all.length - 3} more</span>`;
+  return html`<span class="states">${all.slice(0, 3).map(([name, word]) => chip(name, word))}${more}</span>`;
+}

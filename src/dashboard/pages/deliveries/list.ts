@@ -78,7 +78,7 @@ export const deliveriesPage: Page = {
       under: html`What was, is and will be sent to your apps. Nothing sends the dead again until you do.`,
       actions: html`${retry}${linkButton("/tasks", "Tasks")}`,
       shell: ["wochit-relay deliveries list --state dead", "wochit-relay deliveries retry --state dead --dry-run"],
-      content: html`${problem !== null && notice("bad", text(problem, 500))}${tabsOf(given, endpoints, total)}${reasons.length > 0 && reasonTable(reasons, selection, visit)}${form(given, ids)}${problem === null && (rows.length > 0 ? list : noDeliveries(state, filter))}`,
+      content: html`${problem !== null && notice("bad", text(problem, 500))}${tabsOf(given, endpoints, total)}<div id="part-reasons" data-part>${reasons.length > 0 && reasonTable(reasons, selection, visit)}</div>${form(given, ids)}${problem === null && (rows.length > 0 ? list : noDeliveries(state, filter))}`,
     };
   },
 };

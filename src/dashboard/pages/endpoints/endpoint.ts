@@ -48,7 +48,7 @@ async function show(visit: Visit, tried: AttemptJson | null): Promise<View> {
     under: html`<span class="meta">${state(endpointWord(endpoint.state))} ${endpoint.url === null ? html`<span>not in the config</span>` : id(endpoint.url)}</span>`,
     actions: actionsOf(endpoint, visit),
     shell: ["list", `test ${endpoint.id}`, `pause ${endpoint.id}`].map((verb) => `wochit-relay endpoints ${verb}`),
-    content: html`${tried !== null && testResult(tried, visit)}${endpointWhy(endpoint, { times, can, isPausedByConfig: config?.paused ?? false })}<section id="facts" data-part aria-label="In numbers">${numbers(endpoint, own, backlog?.minutesLeft ?? null, visit)}</section>${endpointCharts(own, times)}${configured}`,
+    content: html`${tried !== null && testResult(tried, visit)}${endpointWhy(endpoint, { times, can, isPausedByConfig: config?.paused ?? false, held: backlog?.held ?? null })}<section id="facts" data-part aria-label="In numbers">${numbers(endpoint, own, backlog?.minutesLeft ?? null, visit)}</section>${endpointCharts(own, times)}${configured}`,
   };
 }
 
@@ -89,9 +89,9 @@ function numbers(endpoint: EndpointJson, hours: EndpointHour[], minutesLeft: num
       small: newest === undefined ? "no attempt in 24 h" : `half of them; 95 of 100 ${lasted(newest.p95, "≤ ")}`,
     },
     {
-      name: "Waiting",
+      name: "Open",
       value: link("all", open),
-      small: oldest === null ? "nothing" : `the oldest for ${times.span(oldest)}${left}`,
+      small: oldest === null ? "all that came has arrived" : `deliveries, the oldest for ${times.span(oldest)}${left}`,
     },
     {
       name: "Dead",

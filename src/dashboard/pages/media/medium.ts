@@ -3,7 +3,7 @@ import { explainMedium, retryMedium } from "../../../actions/media.ts";
 import type { Act, Page } from "../../page.ts";
 import { type Html, html, none, type Piece } from "../../parts/html.ts";
 import { isOwnPath, pageOf } from "../../parts/links.ts";
-import { mediumWhy, type ShownMedium } from "../../parts/media/why.ts";
+import { mediumWhy, type ShownMedium, triesOf } from "../../parts/media/why.ts";
 import { icon, state } from "../../parts/states.ts";
 import { pairs } from "../../parts/tables.ts";
 import { copy, id, number, text } from "../../parts/text.ts";
@@ -24,18 +24,20 @@ export const mediumPage: Page = {
       heading: html`${kind === "video" ? "Video" : "Thumbnail"} of ${text(title ?? videoId)}`,
       under: html`<span class="meta">${state(medium.state)}${suspect !== null && state("suspect")}${medium.bytes !== null && html` <span>${formatSize(medium.bytes)}</span>`} <span>video <a class="id" href="${pageOf.video(videoId)}">${text(videoId)}</a></span></span>`,
       shell: [`wochit-relay media retry ${medium.id}`, `wochit-relay events show ${medium.eventId}`],
-      content: html`${mediumWhy(medium, visit)}<div class="two">${about(medium)}${story(medium, times)}</div>`,
+      content: html`${mediumWhy(medium, visit)}<div class="two">${about(medium, times)}${story(medium, times)}</div>`,
     };
   },
 };
 
-function about(medium: ShownMedium): Html {
+function about(medium: ShownMedium, times: Times): Html {
   const { eventId, sourceUrl, contentType, bytes, sha256, key, place, url } = medium;
   const rows: (readonly [string, Piece])[] = [
     ["medium", html`<span class="id">${medium.id}</span> ${copy(medium.id, "the medium's id")}`],
     ["announced by", html`<a class="id" href="${pageOf.event(eventId)}">${eventId}</a>`],
     ["link", html`${id(sourceUrl)} <span class="soft">without its signature</span>`],
   ];
+  const tries = triesOf(medium, times);
+  if (tries !== none) rows.push(["tries", tries]);
   if (place !== null) rows.push(["lies in", id(place)]);
   if (key !== null) rows.push(["key", id(key)]);
   if (url !== null)

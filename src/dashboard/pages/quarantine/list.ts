@@ -42,7 +42,7 @@ export const quarantinePage: Page = {
         can === "operate" &&
         linkButton(confirmOf("reprocess", selection), `Reprocess ${many}…`),
       shell: ["wochit-relay quarantine list", "wochit-relay quarantine reprocess --reason source --dry-run"],
-      content: html`${problem !== null && notice("bad", text(problem, 500))}${proxyHint(groups)}${groups.length > 0 && groupTable(groups, { selection, isMore, times, can })}${form(given)}${problem === null && (rows.length > 0 ? list : nothing(isNarrowed))}`,
+      content: html`${problem !== null && notice("bad", text(problem, 500))}<div id="part-groups" data-part>${proxyHint(groups)}${groups.length > 0 && groupTable(groups, { selection, isMore, times, can })}</div>${form(given)}${problem === null && (rows.length > 0 ? list : nothing(isNarrowed))}`,
     };
   },
 };

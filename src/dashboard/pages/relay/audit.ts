@@ -2,11 +2,12 @@ import { audit } from "../../../actions/audit.ts";
 import { isFiltered, readList } from "../../lists.ts";
 import type { Page } from "../../page.ts";
 import { field, filters, linkButton, SINCE, select } from "../../parts/forms.ts";
-import { html, none } from "../../parts/html.ts";
+import { type Html, html, none } from "../../parts/html.ts";
+import { pageOf } from "../../parts/links.ts";
 import { notice } from "../../parts/notices.ts";
 import { icon } from "../../parts/states.ts";
 import { empty, newer, pager, row, table } from "../../parts/tables.ts";
-import { clip, number, text } from "../../parts/text.ts";
+import { clip, number, plain, text } from "../../parts/text.ts";
 
 export const auditPage: Page = {
   path: "/audit",
@@ -16,18 +17,18 @@ export const auditPage: Page = {
     const heads = [
       ["w-time", "When"],
       ["", "What"],
+      ["w-m mid", "Outcome"],
       ["w-m wide", "By"],
       ["w-f wide", "Through"],
     ] as const;
     const body = rows.map(({ id, at, through, by, verb, subject, count, outcome }) => {
       const many = count === null ? none : html` <span class="soft">${number(count)}</span>`;
-      const isDone = outcome.startsWith("done");
-      const wrong = isDone
-        ? none
-        : html`<span class="under">${icon("cross", "not done", "bad")} ${text(outcome, 300)}</span>`;
+      const [isDone, came] = outcomeOf(outcome);
+      // Where there is no room for a column only what went wrong is said.
+      const wrong = !isDone && html`<span class="under narrow">${came}</span>`;
       return row(
         id,
-        html`<td>${times.when(at)}</td><td class="main"><b>${text(verb)}</b>${many}${subject !== null && clip(subject, "under id")}${wrong}<span class="under narrow">${text(by)}, ${through}</span></td><td class="wide">${clip(by, "id")}</td><td class="wide">${through}</td>`,
+        html`<td>${times.when(at)}</td><td class="main"><b>${text(verb)}</b>${many}${subject !== null && subjectOf(verb, subject, isDone)}${wrong}<span class="under narrow">${text(by)}, ${through}</span></td><td class="mid">${came}</td><td class="wide">${clip(by, "id")}</td><td class="wide">${through}</td>`,
       );
     });
     const list = html`${newer("/audit", given)}<div class="card">${table({ caption: "Changes, newest first", heads }, body)}${pager("/audit", given, { shown: rows.length, next })}</div>`;
@@ -49,3 +50,36 @@ export const auditPage: Page = {
     };
   },
 };
+
+/** Pages by the beginning of an id. */
+const PAGES: Record<string, (id: string) => string> = {
+  evt: pageOf.event,
+  dlv: pageOf.delivery,
+  med: pageOf.medium,
+  qrn: pageOf.quarantined,
+  tsk: pageOf.task,
+};
+
+/** What it was done to; as a link where that has a page. Of "evt_… to cms" the event. */
+function subjectOf(verb: string, subject: string, isDone: boolean): Html {
+  const [id = "", ...rest] = subject.split(" ");
+  const [noun] = verb.split(" ");
+  const page = noun === "endpoints" ? pageOf.endpoint : noun === "videos" ? pageOf.video : PAGES[id.split("_", 1)[0]!];
+  // What was taken in is no longer there.
+  if (page === undefined || (verb === "quarantine reprocess" && isDone && id.startsWith("qrn_"))) {
+    return clip(subject, "under id");
+  }
+  const named = noun === "videos" ? subject : id;
+  const more = noun === "videos" || rest.length === 0 ? "" : ` ${rest.join(" ")}`;
+  return html`<span class="clip under id" dir="auto"><a href="${page(named)}">${plain(named)}</a>${plain(more)}</span>`;
+}
+
+/** Whether it was done, and what came of it, with a shape: "done", "answered 500", an error. */
+function outcomeOf(outcome: string): [isDone: boolean, came: Html] {
+  const isDone = /^(done|answered 2\d\d)\b/.test(outcome);
+  const tone = isDone ? "good" : "bad";
+  return [
+    isDone,
+    html`<span class="state plain ${tone}">${icon(isDone ? "check" : "cross")}<span>${text(outcome, 300)}</span></span>`,
+  ];
+}

@@ -1,6 +1,7 @@
 import { events } from "../../../actions/events.ts";
 import { formatSize } from "../../../actions/format.ts";
 import { withAround } from "../../../actions/outcome/around.ts";
+import { type Holding, holdings } from "../../../actions/outcome/held.ts";
 import { HOURS, readEndpointHours, readTraffic, type TrafficHour } from "../../../actions/outcome/hours.ts";
 import { COMMIT_BOUNDS } from "../../../store/counts.ts";
 import { boundOf } from "../../../store/histogram.ts";
@@ -8,6 +9,7 @@ import { readList } from "../../lists.ts";
 import type { Page } from "../../page.ts";
 import { needs } from "../../parts/alarms.ts";
 import { endpointTable, lasted } from "../../parts/endpoints/table.ts";
+import { heldWords } from "../../parts/endpoints/why.ts";
 import { eventTable } from "../../parts/events.ts";
 import { eventsByHour } from "../../parts/hours.ts";
 import { type Html, html } from "../../parts/html.ts";
@@ -55,7 +57,9 @@ export const overviewPage: Page = {
 <section aria-labelledby="deadline"><header><h2 id="deadline">Nearest deadlines</h2><a class="small" href="/media?by=deadline">All media</a></header><div class="card" id="part-soon" data-part>${mediaSoon(summary.media.slice(0, 3), visit)}</div></section>
 </div>
 <section aria-labelledby="apps"><header><h2 id="apps">Endpoints</h2><a class="small" href="/endpoints">All of them</a></header>${
-        known.endpoints.length === 0 ? noEndpoints() : endpointTable(known.endpoints, hours, visit.times)
+        known.endpoints.length === 0
+          ? noEndpoints()
+          : endpointTable(known.endpoints, { hours, backlog: summary.backlog }, visit.times)
       }</section>
 <section aria-labelledby="latest"><header><h2 id="latest">Latest events</h2><a class="small" href="/events">All events</a></header><div class="card" id="part-latest" data-part>${
         rows.length === 0
@@ -66,24 +70,21 @@ export const overviewPage: Page = {
   },
 };
 
-/** Endpoints to which nothing is sent, and which are no alarm: paused, or failing for a short while. */
-const heldOf = ({ facts: { endpoints }, alarms }: Summary) =>
-  endpoints.filter(
-    ({ id, state }) =>
-      state === "paused" ||
-      (state === "failing" && !alarms.some(({ name, subject }) => name === "BreakerOpen" && subject === id)),
-  );
+const heldOf = ({ facts: { endpoints }, alarms, backlog }: Summary) => holdings({ endpoints, alarms, backlog });
 
 function wellness(summary: Summary, { since }: Times): Html {
   const { facts, alarms } = summary;
   const held = heldOf(summary);
   const rest = alarms.length === 0 ? "Nothing waits for you" : "All else is well";
-  const said =
-    held.length === 0
-      ? html`${rest}.`
-      : held.map(({ id, state }) => html`<a href="${pageOf.endpoint(id)}">${id}</a> is ${state}. `);
+  const said = held.length === 0 ? html`${rest}.` : held.map((one) => html`${holdingWords(one)} `);
   if (facts.lastEventAt === null) return html`${said} No event has come yet.`;
   return html`${said} The last event came ${since(facts.lastEventAt)}.`;
+}
+
+/** "cms is paused." "For cms 1 video is held behind a refused event: evt_…." */
+function holdingWords(one: Holding): Html {
+  const link = html`<a href="${pageOf.endpoint(one.id)}">${one.id}</a>`;
+  return one.is === "holding" ? html`For ${link} ${heldWords(one.held)}.` : html`${link} is ${one.is}.`;
 }
 
 function numbers(
@@ -109,9 +110,9 @@ function numbers(
           : `${Math.abs(change)} % ${change < 0 ? "less" : "more"} than the day before`,
     },
     {
-      name: "Waiting",
+      name: "Open",
       value: number(waits),
-      small: waits === 0 ? "nothing" : `${number(most.open)} of them for ${most.id}`,
+      small: waits === 0 ? "all that came has arrived" : `deliveries; ${number(most.open)} of them for ${most.id}`,
     },
     {
       name: "Downloads",

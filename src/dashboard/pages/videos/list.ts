@@ -1,11 +1,12 @@
 import { videos } from "../../../actions/videos.ts";
+import type { VideoAround } from "../../../model/around.ts";
 import { isFiltered, readList } from "../../lists.ts";
 import type { Page, Visit } from "../../page.ts";
 import { choicesOf, field, filters, linkButton, SINCE, select } from "../../parts/forms.ts";
 import { type Html, html } from "../../parts/html.ts";
 import { pageOf } from "../../parts/links.ts";
 import { notice } from "../../parts/notices.ts";
-import { mediaBriefly } from "../../parts/sends.ts";
+import { lacksBriefly, mediaBriefly } from "../../parts/sends.ts";
 import { state } from "../../parts/states.ts";
 import { empty, type Head, newer, pager, row, table } from "../../parts/tables.ts";
 import { clip, text } from "../../parts/text.ts";
@@ -27,7 +28,8 @@ export const videosPage: Page = {
       "/videos",
       html`${field("Part of the title", "q", given.q, { isWide: true })}${field("Context", "context", given.context)}${select("State", "state", STATES, given.state)}${select("First seen", "since", SINCE, given.since)}`,
     );
-    const shown = html`${newer("/videos", given)}<div class="card">${videoTable(rows, visit)}${pager("/videos", given, { shown: rows.length, next, total })}</div>`;
+    const lacking = await readLacking(visit, rows);
+    const shown = html`${newer("/videos", given)}<div class="card">${videoTable(rows, lacking, visit)}${pager("/videos", given, { shown: rows.length, next, total })}</div>`;
     const list = rows.length > 0 ? shown : nothing(isNarrowed);
     return {
       title: "Videos",
@@ -39,26 +41,40 @@ export const videosPage: Page = {
   },
 };
 
-function videoTable(rows: Row[], { times: { when, since } }: Visit): Html {
+/** What apps lack of each; of none where there is no app. */
+async function readLacking({ place }: Visit, rows: Row[]): Promise<Map<string, VideoAround["lacking"]>> {
+  if (place.config.endpoints.length === 0) return new Map();
+  const all = await place.store.videosAround(rows.map(({ videoId }) => videoId));
+  return new Map(all.map(({ videoId, lacking }) => [videoId, lacking]));
+}
+
+function videoTable(
+  rows: Row[],
+  lacking: Map<string, VideoAround["lacking"]>,
+  { times: { when, since } }: Visit,
+): Html {
   const heads: Head[] = [
     ["w-thumb wide", html`<span class="sr">Thumbnail</span>`],
     ["", "Video"],
-    ["w-m wide", "Context"],
-    ["w-s", "State"],
-    ["w-s mid", "Copies"],
+    ["w-s wide", "Context"],
+    ["w-f", "State"],
+    ["w-f mid", "Copies"],
+    ["w-s wide", "Apps"],
     ["w-time mid", "Last event"],
   ];
-  const cells = rows.map(({ videoId, title, context, state: word, media, lastEventAt, forgottenAt }) =>
-    row(
+  const cells = rows.map(({ videoId, title, context, state: word, media, lastEventAt, forgottenAt }) => {
+    const apps = lacksBriefly(lacking.get(videoId));
+    return row(
       videoId,
       html`<td class="wide">${thumb(media)}</td>
 <td class="main"><a class="clip" dir="auto" href="${pageOf.video(videoId)}">${title === null ? "no title" : text(title)}</a>${clip(videoId, "under id")}<span class="under narrow">${since(lastEventAt)}</span>${context !== null && html`<span class="narrow">${clip(context, "under id")}</span>`}</td>
 <td class="wide">${context === null ? html`<span class="soft">none</span>` : clip(context, "id")}</td>
-<td>${state(word)}${forgottenAt !== undefined && html`<span class="under">erased</span>`}</td>
+<td>${state(word)}${forgottenAt !== undefined && html`<span class="under">erased</span>`}<div class="narrow">${apps}</div></td>
 <td class="mid">${mediaBriefly(newestOfKind(media))}</td>
+<td class="wide">${apps}</td>
 <td class="mid nowrap">${when(lastEventAt)}</td>`,
-    ),
-  );
+    );
+  });
   return table({ caption: "Videos, newest first", heads }, cells);
 }
 

@@ -10,7 +10,7 @@ import { flag, type Html, html, type Piece } from "../../parts/html.ts";
 import { confirmOf, pageOf, withQuery } from "../../parts/links.ts";
 import { state } from "../../parts/states.ts";
 import { pairs } from "../../parts/tables.ts";
-import { bare, id as idText, shellWord, text } from "../../parts/text.ts";
+import { bare, id as idText, number, shellWord, text } from "../../parts/text.ts";
 import { player } from "../../parts/videos/copy.ts";
 import { eventLine } from "../../parts/videos/events.ts";
 import { copies, endpointsOf } from "../../parts/videos/has.ts";
@@ -34,6 +34,9 @@ export const videoPage: Page = {
     ]);
     const shown = await withAround(place.store, newest.slice(0, EVENTS));
     const { title, media, undelivered, forgottenAt } = video;
+    const dead = video.endpoints.reduce((sum, one) => sum + one.dead, 0);
+    const retry =
+      dead > 0 && linkButton(confirmOf("retry", { videoId, state: "dead" }), `Retry ${number(dead)} dead…`, "primary");
     const replay = linkButton(confirmOf("replay", { videoId }), "Replay its events…");
     const forget = linkButton(`${pageOf.video(videoId)}/forget`, "Forget…", "danger");
     return {
@@ -41,7 +44,7 @@ export const videoPage: Page = {
       crumbs: html`<a href="/videos">Videos</a> / ${idText(videoId)}`,
       heading: text(title ?? videoId, 300),
       under: underOf(video, visit),
-      actions: can === "operate" && forgottenAt === undefined && html`${replay}${forget}`,
+      actions: can === "operate" && forgottenAt === undefined && html`${retry}${replay}${forget}`,
       shell: [
         `wochit-relay videos show ${shellWord(videoId)}`,
         `wochit-relay events list --video-id ${shellWord(videoId)}`,
@@ -87,7 +90,7 @@ function contextsOf({ contextHistory }: Shown, { times }: Visit): Html {
       html`<a href="${withQuery("/find", { q: context })}">${text(context, 300)}</a> <span class="soft">since ${times.at(since)}</span>`,
     ]);
   const none = html`<p class="soft">None is known: no event of it had one.</p>`;
-  return html`<section aria-labelledby="contexts"><h2 id="contexts">Contexts</h2><div class="card pad">${all.length === 0 ? none : pairs(all)}</div></section>`;
+  return html`<section id="part-contexts" data-part aria-labelledby="contexts"><h2 id="contexts">Contexts</h2><div class="card pad">${all.length === 0 ? none : pairs(all)}</div></section>`;
 }
 
 export const videoActs: Act[] = [

@@ -2,7 +2,7 @@ import type { ReasonJson } from "../../../actions/json.ts";
 import { linkButton } from "../forms.ts";
 import { type Html, html } from "../html.ts";
 import { confirmOf, pageOf, type Query, withQuery } from "../links.ts";
-import { type Head, row, table } from "../tables.ts";
+import { type Head, table } from "../tables.ts";
 import { clip, number, text } from "../text.ts";
 import type { Times } from "../times.ts";
 
@@ -20,14 +20,12 @@ export function reasonTable(
     ["w-time wide", "Last attempt"],
     ["w-f", html`<span class="sr">Act</span>`],
   ];
-  const rows = reasons.map(({ endpoint, error, answer, count, isMore, lastAt, sample }, at) => {
+  const rows = reasons.map(({ endpoint, error, answer, count, isMore, lastAt, sample }) => {
     const own = { ...selection, endpoint, error };
     const many = `${number(count)}${isMore ? "+" : ""}`;
     const retry = can === "operate" && linkButton(confirmOf("retry", own), `Retry ${many}…`, "tiny");
-    return row(
-      `reason-${at}`,
-      html`<td class="main"><a href="${withQuery("/deliveries", own)}">${text(error, 300)}</a>${answer !== null && clip(answer, "under id")}<span class="under wide">the newest is <a class="id" href="${pageOf.delivery(sample)}">${sample}</a></span><span class="under narrow">${text(endpoint)}, ${times.since(lastAt)}</span></td><td class="wide"><a class="clip" dir="auto" href="${pageOf.endpoint(endpoint)}">${endpoint}</a></td><td class="num">${many}</td><td class="wide nowrap">${times.when(lastAt)}</td><td class="num">${retry}</td>`,
-    );
+    // No part by itself: where a reason has come, the others have other places.
+    return html`<tr><td class="main"><a href="${withQuery("/deliveries", own)}">${text(error, 300)}</a>${answer !== null && clip(answer, "under id")}<span class="under wide">the newest is <a class="id" href="${pageOf.delivery(sample)}">${sample}</a></span><span class="under narrow">${text(endpoint)}, ${times.since(lastAt)}</span></td><td class="wide"><a class="clip" dir="auto" href="${pageOf.endpoint(endpoint)}">${endpoint}</a></td><td class="num">${many}</td><td class="wide nowrap">${times.when(lastAt)}</td><td class="num">${retry}</td></tr>`;
   });
   const caption = "Deliveries by endpoint and by what they failed with";
   return html`<section aria-labelledby="reasons"><h2 id="reasons" class="sr">By reason</h2><div class="card">${table({ caption, heads }, rows)}</div></section>`;

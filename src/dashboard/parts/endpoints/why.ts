@@ -1,12 +1,14 @@
 import type { EndpointJson } from "../../../actions/endpoints.ts";
+import { type Held, heldBriefly } from "../../../actions/outcome/held.ts";
 import { act, linkButton } from "../forms.ts";
 import { type Html, html, none } from "../html.ts";
 import { confirmOf, pageOf, withQuery } from "../links.ts";
 import { number, text } from "../text.ts";
 import type { Times } from "../times.ts";
 import { whyCard } from "../why.ts";
+import { heldMany } from "./table.ts";
 
-type Shown = { times: Times; can: "read" | "operate"; isPausedByConfig: boolean };
+type Shown = { times: Times; can: "read" | "operate"; isPausedByConfig: boolean; held: Held | null };
 
 /** One box: why nothing, or little, is sent to it, and what ends that; nothing where all is well. */
 export function endpointWhy(endpoint: EndpointJson, shown: Shown): Html {
@@ -32,7 +34,7 @@ export function endpointWhy(endpoint: EndpointJson, shown: Shown): Html {
       return whyCard("", "Why nothing is sent", words, [see, cancel]);
     }
     case "active":
-      return dead === 0 ? none : deadBox(id, dead, shown);
+      return dead === 0 && shown.held === null ? none : lackBox(id, dead, shown);
   }
 }
 
@@ -60,16 +62,28 @@ function paused(
   return html`<p>It is paused${since}${reason !== null && html`: <b>${text(reason, 1_000)}</b>`}.${fails}</p><p>${held(open)} ${end}</p>`;
 }
 
-function deadBox(id: string, dead: number, { can }: Shown): Html {
+/** `1 video is held behind a refused event: evt_… (HTTP 422)`, with a link to the event. */
+export const heldWords = (held: Held): Html =>
+  html`${heldBriefly(held)}: <a class="id" href="${pageOf.event(held.eventId)}">${held.eventId}</a> (${text(held.error, 120)})`;
+
+/** What it does not take, while it takes all else. */
+function lackBox(id: string, dead: number, { can, held }: Shown): Html {
   const filter = { endpoint: id, state: "dead" };
   const many = dead === 1 ? "1 delivery is" : `${number(dead)} deliveries are`;
+  const behind =
+    held &&
+    html`<p>${heldWords(held)}. ${held.deliveries === 1 ? "1 delivery stands" : `${number(held.deliveries)} deliveries stand`} behind: they go when it is taken, is given up, or has failed for as long as it may hold others up.</p>`;
+  const refused =
+    dead > 0 &&
+    html`<p>${held !== null && `${many} dead: `}${held === null ? "It" : "it"} refused them, or failed too often: nothing sends them again until you do.</p>`;
   return whyCard(
-    "bad",
-    `${many} dead`,
-    html`<p>It refused them, or failed too often: nothing sends them again until you do.</p>`,
+    dead > 0 ? "bad" : "warn",
+    held === null ? `${many} dead` : `${heldMany(held)} up`,
+    [behind, refused],
     [
-      linkButton(withQuery("/deliveries", filter), "See why"),
-      can === "operate" && linkButton(confirmOf("retry", filter), `Retry ${number(dead)}…`),
+      held !== null && linkButton(pageOf.event(held.eventId), "See why", "primary"),
+      dead > 0 && linkButton(withQuery("/deliveries", filter), held === null ? "See why" : "See the dead"),
+      dead > 0 && can === "operate" && linkButton(confirmOf("retry", filter), `Retry ${number(dead)}…`),
     ],
   );
 }

@@ -1,14 +1,18 @@
+import type { MediumJson } from "../../../actions/json.ts";
 import type { explainMedium } from "../../../actions/media.ts";
 import { act, linkButton } from "../forms.ts";
 import { type Html, html, none, type Piece } from "../html.ts";
 import { pageOf } from "../links.ts";
-import { text } from "../text.ts";
+import { number, text } from "../text.ts";
 import type { Times } from "../times.ts";
 import { whyCard } from "../why.ts";
 import { dueTone } from "./soon.ts";
 import { RETRIED } from "./table.ts";
 
 export type ShownMedium = Awaited<ReturnType<typeof explainMedium>>;
+
+/** As a video's page has it: without the times at which it came to what. */
+type Standing = MediumJson & Partial<Pick<ShownMedium, "securedAt" | "settledAt">>;
 
 /** One box: whether there is a copy, why not, and what can be done. */
 export function mediumWhy(medium: ShownMedium, { times, can }: { times: Times; can: "read" | "operate" }): Html {
@@ -23,13 +27,25 @@ export function mediumWhy(medium: ShownMedium, { times, can }: { times: Times; c
   return whyCard(tone, title, html`${said}<p>${words}</p>`, [retry, open]);
 }
 
-function standing(medium: ShownMedium, { at, now }: Times): readonly [tone: string, title: string, words: Piece] {
-  const { state, suspect, deadline, securedAt, settledAt } = medium;
+/** "tried 3 times, the next time at 14:02:11"; nothing before the first time. */
+export function triesOf({ attempts, nextAttemptAt, state }: MediumJson, { at }: Pick<Times, "at">): Html {
+  if (attempts === 0) return none;
+  const next =
+    nextAttemptAt === null
+      ? state === "running" && ", now again"
+      : html`, the next time ${at(nextAttemptAt, { relative: true })}`;
+  return html`tried ${attempts === 1 ? "once" : `${number(attempts)} times`}${next}`;
+}
+
+/** How it stands, and what to do. */
+export function standing(medium: Standing, { at, now }: Times): readonly [tone: string, title: string, words: Piece] {
+  const { state, suspect, deadline, settledAt = null, bytes } = medium;
   const end = at(deadline, { relative: true });
   switch (state) {
     case "pending":
     case "running":
-      if (securedAt !== null)
+      // Known once all of it is on the disk.
+      if (bytes !== null)
         return [
           "",
           "Its bytes are safe here",
@@ -38,7 +54,7 @@ function standing(medium: ShownMedium, { at, now }: Times): readonly [tone: stri
       return [
         dueTone(Date.parse(deadline), now) || "busy",
         "It is not secured yet",
-        html`Its link dies ${end}. Until then it is tried again; what was fetched so far is kept.`,
+        html`Its link dies ${end}. Until then it is tried again; what was fetched so far is kept. A webhook that Wochit sends again brings a fresher link.`,
       ];
     case "failed":
       return ["bad", "There is no copy", "It is not tried again by itself. A retry begins anew."];

@@ -3,7 +3,7 @@ import { refusalOf } from "../../../platform/net/addresses.ts";
 import { linkButton } from "../forms.ts";
 import { type Html, html } from "../html.ts";
 import { confirmOf, type Query, withQuery } from "../links.ts";
-import { type Head, row, table } from "../tables.ts";
+import { type Head, table } from "../tables.ts";
 import { id, number, text } from "../text.ts";
 import type { Times } from "../times.ts";
 import { refusedWords } from "./reasons.ts";
@@ -40,15 +40,13 @@ export function groupTable(
     ["w-time wide", "The last"],
     ["w-act wide", html`<span class="sr">Act</span>`],
   ];
-  const rows = groups.map(({ reason, address, count, events, last }, at) => {
+  const rows = groups.map(({ reason, address, count, events, last }) => {
     const own = { ...selection, reason, source: address };
     const many = `${number(count)}${isMore ? "+" : ""}`;
     const take = can === "operate" && events > 0 && linkButton(confirmOf("reprocess", own), `Reprocess…`, "tiny");
     const read = events === 0 ? "none reads as an event" : `${number(events)} read as events`;
-    return row(
-      `group-${at}`,
-      html`<td class="main"><a href="${withQuery("/quarantine", own)}">${text(reason)}</a><span class="under">${refusedWords(reason)}; ${read}</span><span class="under narrow">${text(address)}, ${times.since(last)}</span>${take && html`<div class="narrow">${take}</div>`}</td><td class="wide">${id(address)}</td><td class="num">${many}</td><td class="wide nowrap">${times.when(last)}</td><td class="num wide">${take}</td>`,
-    );
+    // No part by itself: where a group has come, the others have other places.
+    return html`<tr><td class="main"><a href="${withQuery("/quarantine", own)}">${text(reason)}</a><span class="under">${refusedWords(reason)}; ${read}</span><span class="under narrow">${text(address)}, ${times.since(last)}</span>${take && html`<div class="narrow">${take}</div>`}</td><td class="wide">${id(address)}</td><td class="num">${many}</td><td class="wide nowrap">${times.when(last)}</td><td class="num wide">${take}</td></tr>`;
   });
   const caption = "Refused requests by reason and address";
   return html`<section aria-labelledby="groups"><h2 id="groups" class="sr">By reason and address</h2><div class="card">${table({ caption, heads }, rows)}</div></section>`;

@@ -71,7 +71,7 @@ export function deliveriesOf(
     html`<div class="more"><span>${deliveries.length} of more</span><a class="button tiny" href="${further}">All of them</a></div>`;
   const none_ = html`<div class="card pad"><p class="soft">No endpoint asked for it by its events and filter.</p></div>`;
   const content = deliveries.length === 0 ? none_ : html`<div class="card">${list}${all}</div>`;
-  return html`<section aria-labelledby="deliveries"><h2 id="deliveries">Deliveries</h2>${content}</section>`;
+  return html`<section id="part-deliveries" data-part aria-labelledby="deliveries"><h2 id="deliveries">Deliveries</h2>${content}</section>`;
 }
 
 /** Ids to copy. */

@@ -4,18 +4,18 @@ import type { EndpointOfVideo } from "../../../actions/outcome/of-video.ts";
 import { act } from "../forms.ts";
 import { type Html, html } from "../html.ts";
 import { pageOf, withQuery } from "../links.ts";
+import { RETRIED } from "../media/table.ts";
+import { standing, triesOf } from "../media/why.ts";
 import { icon, shapeOf, state, toneOf } from "../states.ts";
 import { row, table } from "../tables.ts";
 import { copy, number, text } from "../text.ts";
+import type { Times } from "../times.ts";
 import { copyPath } from "./copy.ts";
 
 // What there is of a video: its copies, and what its endpoints have.
 
-/** The states in which a download can be begun again. */
-const RETRIED = ["pending", "failed", "expired", "skipped"];
-
 /** Each medium, newest first: where its copy is, or why there is none. `none`: what is said where there is no medium. */
-export function copies(media: MediumJson[], visit: { can: "read" | "operate" }, none: string): Html {
+export function copies(media: MediumJson[], visit: { can: "read" | "operate"; times: Times }, none: string): Html {
   const rows = [...media].reverse().map((one) => {
     const { id, kind, state: word, bytes, sha256, key, url, lastError, suspect, videoId } = one;
     const retry =
@@ -24,12 +24,14 @@ export function copies(media: MediumJson[], visit: { can: "read" | "operate" }, 
     const mark = sha256 !== null && html`<span class="under id clip">sha256 ${sha256.slice(0, 16)}…</span>`;
     const odd = suspect !== null && html`<span class="under">suspect: ${text(suspect, 200)}</span>`;
     const why = word !== "mirrored" && lastError !== null && html`<span class="under">${text(lastError, 200)}</span>`;
+    const [, , advice] = standing(one, visit.times);
+    const next = html`<span class="under">${triesOf(one, visit.times)}</span>${RETRIED.includes(word) || word === "running" ? html`<span class="under">${advice}</span>` : ""}`;
     const size = bytes === null ? "–" : html`<span title="${number(bytes)} bytes">${formatSize(bytes)}</span>`;
     const where =
       url !== null && html`<span class="id">${text(key, 200)}</span> ${copy(url, `the link of the ${kind}`)}`;
     return row(
       id,
-      html`<td class="main"><a href="${pageOf.medium(id)}">${kind}</a>${mark}${odd}${why}</td><td>${state(word)}${retry}</td><td class="num mid">${size}</td><td class="wide">${where}</td>`,
+      html`<td class="main"><a href="${pageOf.medium(id)}">${kind}</a>${mark}${odd}${why}${word !== "mirrored" && next}</td><td>${state(word)}${retry}</td><td class="num mid">${size}</td><td class="wide">${where}</td>`,
     );
   });
   const heads = [
@@ -39,7 +41,7 @@ export function copies(media: MediumJson[], visit: { can: "read" | "operate" }, 
     ["w-m wide", "Where"],
   ] as const;
   const list = html`<div class="card">${table({ caption: "Media of this video, newest first", heads }, rows)}</div>`;
-  return html`<section aria-labelledby="files"><h2 id="files">Copies</h2>${media.length === 0 ? html`<div class="card pad soft">${none}</div>` : list}</section>`;
+  return html`<section id="part-copies" data-part aria-labelledby="files"><h2 id="files">Copies</h2>${media.length === 0 ? html`<div class="card pad soft">${none}</div>` : list}</section>`;
 }
 
 /** What each endpoint has of a video, those that lack most first. */
@@ -61,7 +63,7 @@ export function endpointsOf(videoId: string, endpoints: EndpointOfVideo[]): Html
     ["w-m", "Has"],
   ] as const;
   const list = table({ caption: "Deliveries of this video by endpoint", heads }, rows);
-  return html`<section aria-labelledby="apps"><h2 id="apps">What each endpoint has</h2><div class="card">${list}</div></section>`;
+  return html`<section id="part-apps" data-part aria-labelledby="apps"><h2 id="apps">What each endpoint has</h2><div class="card">${list}</div></section>`;
 }
 
 const counted = (word: string, count: number, words: string) =>

@@ -34,7 +34,10 @@ export function lacksBox(videoId: string, undelivered: Undelivered[], times: Tim
     rest > 0 && html`<p><a href="${withQuery("/deliveries", { videoId })}">And ${number(rest)} more endpoints</a></p>`;
   const tone = ["bad", "warn", "busy"][rank(worst!)];
   const said = all.slice(0, SHOWN).map((same) => lackOf(same, times, all.length === 1));
-  return html`<section class="why ${tone}" aria-labelledby="why"><h2 id="why">${many} not have all of it</h2>${said}${more}</section>`;
+  const hint =
+    tone === "bad" &&
+    html`<p class="small soft">A retry sends again what is dead, each delivery in its place and under its webhook-id: an app that has it already does nothing twice. A replay sends all of its events once more, those that arrived too: for an app that has lost them.</p>`;
+  return html`<section class="why ${tone}" aria-labelledby="why"><h2 id="why">${many} not have all of it</h2>${said}${more}${hint}</section>`;
 }
 
 /** Dead ones first, then those that have failed, then those on their way. */
@@ -54,6 +57,6 @@ function lackOf(same: Undelivered[][], times: Times, isOnly: boolean): Html {
   const behind =
     rest > 0 && html` ${rest === 1 ? "One more delivery has" : `${number(rest)} more deliveries have`} not arrived.`;
   const words = html`<p>${names} ${same.length === 1 ? "lacks" : "lack"} <a href="${pageOf.event(eventId)}">${typeName(type)}</a>: ${reasonWords(why, times)}.${behind}</p>`;
-  const see = linkButton(pageOf.event(eventId), "See why", isOnly ? "primary" : "tiny");
+  const see = linkButton(pageOf.event(eventId), "See why", isOnly ? "" : "tiny");
   return html`<div class="stack tight">${words}<div class="actions">${see}</div></div>`;
 }

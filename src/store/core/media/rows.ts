@@ -56,6 +56,9 @@ export function toMedium(ids: Ids, row: MediumRow & { video_id: string }): Mediu
     sha256: row.sha256,
     contentType: row.content_type,
     deadline: row.deadline,
+    attempts: row.attempts,
+    // A first one's due time is no time: it is due at once.
+    nextAttemptAt: row.state === "pending" && row.due !== null && row.due > 0 ? row.due : null,
     lastError: row.last_error,
     firstTriedAt: row.first_tried_at,
     securedAt: row.secured_at,
