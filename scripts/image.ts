@@ -6,13 +6,18 @@ import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { DEBIAN, makeDebianBase } from "./release/debian-base.ts";
 import { makeTarball } from "./release/tarball.ts";
-import { findVersions } from "./release/versions.ts";
+import { findVersions, type Versions } from "./release/versions.ts";
 import { ROOT } from "./root.ts";
 
 // npm run image -- [--base IMAGE] [--release FILE.tar.gz] [--arch amd64|arm64]
 // The image of a release, from its tarball in dist/release, as an archive beside it that `docker load` and `podman load` take.
-// It needs buildah and no daemon. IMAGE is a name, or an archive of one ("oci-archive:FILE", "docker-archive:FILE").
+// It needs buildah and no daemon. IMAGE is a name, an archive of one ("oci-archive:FILE", "docker-archive:FILE"), or "debian": a
+// base that is made here of Debian's packages.
+
+/** Its newest version; with a digest after it, "@sha256:…", the same each time. */
+const DISTROLESS = "gcr.io/distroless/cc-debian12";
 
 /** The processors, by the names of images and of releases. */
 const ARCHITECTURES = { amd64: "linux-x64", arm64: "linux-arm64" } as const;
@@ -21,6 +26,7 @@ export type Image = {
   /** The tarball of a release. */
   release: string;
   arch: keyof typeof ARCHITECTURES;
+  /** A name, an archive, or "debian"; undefined: distroless. */
   base?: string | undefined;
   version: string;
   /** The commit. */
@@ -36,7 +42,7 @@ export type Image = {
  * archive. Rejects with one line.
  */
 export async function makeImage(image: Image): Promise<string> {
-  const { release, arch, base, version, revision, epoch, to } = image;
+  const { release, arch, base = DISTROLESS, version, revision, epoch, to } = image;
   const work = mkdtempSync(join(tmpdir(), "wochit-relay-image-"));
   // Images are kept in a folder of our own; nothing is run in them, so no isolation has to work.
   const buildah = (...args: string[]) =>
@@ -47,9 +53,20 @@ export async function makeImage(image: Image): Promise<string> {
       mkdirSync(folder);
       chmodSync(folder, 0o755);
     }
-    run("tar", ["-xpzf", release, "-C", context, "--strip-components=1", "--no-same-owner"]);
-    const from = base?.includes("-archive:") ? buildah("pull", "--quiet", base).trim() : base;
-    const given = { VERSION: version, REVISION: revision, ...(from && { BASE: from }) };
+    run("tar", ["-xpf", release, "-C", context, "--strip-components=1", "--no-same-owner"]);
+    const made = join(work, "made");
+    const archive = join(work, "base.tar");
+    if (base === DEBIAN) makeDebianBase(archive, epoch);
+    const from = base === DEBIAN ? `docker-archive:${archive}` : base;
+    const pulled = buildah("pull", "--quiet", "--arch", arch, from).trim();
+    const ask = (what: string) => buildah("inspect", "--type", "image", "--format", `{{.${what}}}`, pulled).trim();
+    const processor = ask("OCIv1.Architecture");
+    if (processor !== arch) throw new Error(`the base ${base} is for ${processor}, and not for ${arch}`);
+    const origin = {
+      BASE_NAME: base.replace(/@.*|^\S+-archive:\S+/, "") || "archive",
+      BASE_DIGEST: ask("FromImageDigest"),
+    };
+    const given = { VERSION: version, REVISION: revision, BASE: pulled, ...origin };
     const name = `localhost/wochit-relay:${version.replace("+", "-")}`;
     const id = buildah(
       "build",
@@ -59,16 +76,29 @@ export async function makeImage(image: Image): Promise<string> {
       ...Object.entries(given).flatMap(([key, value]) => ["--build-arg", `${key}=${value}`]),
       context,
     ).trim();
-    const made = join(work, "made");
     buildah("push", "--quiet", id, `docker-archive:${made}.tar:${name}`);
     mkdirSync(made);
     run("tar", ["-xf", `${made}.tar`, "-C", made]);
-    const { archive, sha256 } = await withoutChance(made, name, epoch);
-    writeFileSync(to, archive);
-    return sha256;
+    const whole = await withoutChance(made, name, epoch);
+    writeFileSync(to, whole.archive);
+    return whole.sha256;
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
+}
+
+/** Makes the image of a release's tarball for a target ("linux-x64") in a folder, and resolves with its path. */
+export async function imageOf(
+  release: string,
+  of: { target: string; folder: string; versions: Pick<Versions, "version" | "epoch">; base: string | undefined },
+): Promise<string> {
+  const { target, folder, base } = of;
+  const { version, epoch } = of.versions;
+  const [arch] = Object.entries(ARCHITECTURES).find(([, name]) => name === target)!;
+  const revision = run("git", ["-C", ROOT, "rev-parse", "HEAD"]).trim();
+  const to = join(folder, `wochit-relay-${version}-${arch}.image.tar.gz`);
+  await makeImage({ release, arch: arch as Image["arch"], base, version, revision, epoch, to });
+  return to;
 }
 
 /**
@@ -111,23 +141,18 @@ async function main(): Promise<void> {
       options: { base: { type: "string" }, release: { type: "string" }, arch: { type: "string", default: "amd64" } },
     });
     const { arch, base } = values;
-    if (!isKnown(arch)) throw new Error(`--arch is one of ${Object.keys(ARCHITECTURES).join(", ")}`);
-    const { version, epoch } = findVersions();
+    const target = new Map(Object.entries(ARCHITECTURES)).get(arch);
+    if (target === undefined) throw new Error(`--arch is one of ${Object.keys(ARCHITECTURES).join(", ")}`);
+    const versions = findVersions();
     const folder = join(ROOT, "dist/release");
-    const release = values.release ?? join(folder, `wochit-relay-${version}-${ARCHITECTURES[arch]}.tar.gz`);
+    const release = values.release ?? join(folder, `wochit-relay-${versions.version}-${target}.tar.gz`);
     if (!existsSync(release)) throw new Error(`there is no ${release}: "npm run release" makes it`);
-    const revision = run("git", ["-C", ROOT, "rev-parse", "HEAD"]).trim();
     mkdirSync(folder, { recursive: true });
-    const to = join(folder, `wochit-relay-${version}-${arch}.image.tar.gz`);
-    console.log(`${await makeImage({ release, arch, base, version, revision, epoch, to })}  ${to}`);
+    console.log(await imageOf(release, { target, folder, versions, base }));
   } catch (error) {
     console.error(`image: ${(error as Error).message}`);
     process.exitCode = 1;
   }
-}
-
-function isKnown(arch: string): arch is keyof typeof ARCHITECTURES {
-  return Object.hasOwn(ARCHITECTURES, arch);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await main();

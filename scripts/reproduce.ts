@@ -4,12 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
+import { DEBIAN } from "./release/debian-base.ts";
 import { ROOT } from "./root.ts";
 
-// npm run test:release [-- --target linux-x64 --target …] [--keep]
+// npm run test:release [-- --target linux-x64 --target …] [--base IMAGE] [--keep]
 // Makes the release of the present commit twice and compares the bytes. Each is made in a clone of its own, with libraries that
 // npm installs there; the second in a folder of another length, in another zone, language and mask of rights, and, where
-// faketime is there, 400 days later. It takes minutes. Needs what `npm run release` needs.
+// faketime is there, 400 days later. It takes minutes. Needs what `npm run release` needs. The image's base is made of Debian's
+// packages unless another is named; without buildah no image is made.
 
 type Surroundings = { name: string; env: Record<string, string>; umask: string; later: boolean };
 
@@ -20,7 +22,11 @@ const SURROUNDINGS: Surroundings[] = [
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { target: { type: "string", multiple: true, default: ["linux-x64"] }, keep: { type: "boolean" } },
+    options: {
+      target: { type: "string", multiple: true, default: ["linux-x64"] },
+      base: { type: "string", default: DEBIAN },
+      keep: { type: "boolean" },
+    },
   });
   const git = (...args: string[]) => spawnSync("git", ["-C", ROOT, ...args], { encoding: "utf8" }).stdout.trim();
   if (git("status", "--porcelain") !== "") throw new Error("the tree has changes: what is compared is a commit");
@@ -28,7 +34,13 @@ async function main(): Promise<void> {
   const top = mkdtempSync(join(tmpdir(), "wochit-relay-twice-"));
   try {
     const sums: string[] = [];
-    for (const surroundings of SURROUNDINGS) sums.push(await release(top, commit, surroundings, values.target));
+    const hasBuildah = spawnSync("buildah", ["--version"]).error === undefined;
+    if (!hasBuildah) console.log("buildah is not here: no image is made");
+    const wish = [
+      ...values.target.flatMap((target) => ["--target", target]),
+      ...(hasBuildah ? ["--base", values.base] : ["--no-image"]),
+    ];
+    for (const surroundings of SURROUNDINGS) sums.push(await release(top, commit, surroundings, wish));
     const [first, second] = sums.map(byName);
     for (const [name, hash] of first!)
       console.log(`${second!.get(name) === hash ? "same" : "DIFFERS"}  ${hash}  ${name}`);
@@ -44,7 +56,7 @@ async function release(
   top: string,
   commit: string,
   { name, env, umask, later }: Surroundings,
-  targets: string[],
+  wish: string[],
 ): Promise<string> {
   const folder = join(top, name);
   const temporary = join(top, `${name}-tmp`);
@@ -55,8 +67,7 @@ async function release(
   const hasFaketime = spawnSync("faketime", ["--version"]).error === undefined;
   const clock = later && hasFaketime ? ["faketime", "-f", "+400d"] : [];
   if (later && !hasFaketime) console.log("faketime is not here: both are made on the same day");
-  const arranged = targets.flatMap((target) => ["--target", target]);
-  const command = [...clock, "node_modules/.bin/node", "scripts/release.ts", "--unsigned", ...arranged];
+  const command = [...clock, "node_modules/.bin/node", "scripts/release.ts", "--unsigned", ...wish];
   const begun = performance.now();
   await run("sh", ["-c", 'umask "$0" && exec "$@"', umask, ...command], folder, { ...env, TMPDIR: temporary });
   console.log(`${name}: made in ${Math.round((performance.now() - begun) / 1_000)} s`);

@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chownSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -9,17 +18,26 @@ import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { Webhook } from "standardwebhooks";
+import { buildBinary, hostTarget } from "./build.ts";
 import { makeImage } from "./image.ts";
+import { DEBIAN } from "./release/debian-base.ts";
+import { ROOT } from "./root.ts";
 
-// npm run test:image -- --release FILE.tar.gz [--base IMAGE]
-// Makes the image twice, compares the bytes, and runs it: as process 1, not root, on a read-only root, with one volume. Events
-// go end to end; it is killed under load and started again, and nothing that was answered with 200 may be lost; it stops within
-// ten seconds. Needs Linux, root, buildah and unshare. Two minutes.
+// npm run test:image -- [--release FILE.tar.gz] [--base IMAGE] [--or-skip]
+// Makes the image of a release, or of a program that is built for it, twice; compares the bytes, and runs it: as process 1, not
+// root, on a read-only root, with one volume. Events go end to end; it is killed under load and started again, and nothing that
+// was answered with 200 may be lost; it stops within ten seconds. The base is made of Debian's packages unless another is named.
+// Needs Linux, root, buildah and the right to mount; with --or-skip it says what it lacks and succeeds. A minute.
 
 const USER = 65_532;
 
-const { values } = parseArgs({ options: { release: { type: "string" }, base: { type: "string" } } });
-if (values.release === undefined) throw new Error("--release FILE.tar.gz: a tarball of `npm run release`");
+const { values } = parseArgs({
+  options: {
+    release: { type: "string" },
+    base: { type: "string", default: DEBIAN },
+    "or-skip": { type: "boolean", default: false },
+  },
+});
 
 const top = mkdtempSync(join(tmpdir(), "wochit-relay-try-image-"));
 const root = join(top, "root");
@@ -28,7 +46,16 @@ const got = new Set<string>();
 const answered = new Set<string>();
 
 try {
-  await makeTwice(values.release);
+  const lack = whatIsLacking();
+  if (lack !== null && !values["or-skip"]) throw new Error(lack);
+  if (lack === null) await tryImage(values.release ?? (await makeTar()));
+  else console.log(`the image is not tried: ${lack}`);
+} finally {
+  rmSync(top, { recursive: true, force: true });
+}
+
+async function tryImage(release: string): Promise<void> {
+  await makeTwice(release);
   const secret = execFileSync("unshare", inImage("secret", "generate"), { encoding: "utf8" }).trim();
   const app = createServer(async (request, response) => {
     const body = Buffer.concat(await request.toArray()).toString();
@@ -70,13 +97,47 @@ try {
   app.close();
   console.log(`first answer after ${first.ms} and ${second.ms} ms, RSS ${memory} KiB, SIGTERM ${took} ms`);
   console.log(`${atKill} events answered before SIGKILL, ${answered.size} in all, none lost`);
-} finally {
-  rmSync(top, { recursive: true, force: true });
+}
+
+/** What this machine lacks to build and run an image, in one line; null: nothing. */
+function whatIsLacking(): string | null {
+  if (process.platform !== "linux") return "it is built and run on Linux only";
+  if (process.getuid?.() !== 0) return "only root can mount its root";
+  const tried = (program: string, ...args: string[]): string | null => {
+    const { error, status, stderr } = spawnSync(program, args, { encoding: "utf8" });
+    if (error !== undefined) return `${program} is missing`;
+    return status === 0 ? null : `${program} cannot be used here: ${stderr.trim().split("\n").at(-1)}`;
+  };
+  const there = join(top, "there");
+  mkdirSync(there);
+  const mount = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && mount -t proc proc "$0"';
+  const storage = ["--root", join(top, "storage"), "--runroot", join(top, "run"), "--storage-driver", "vfs"];
+  return (
+    tried("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", mount, there) ??
+    tried("buildah", ...storage, "from", "--quiet", "scratch")
+  );
+}
+
+/** Builds the program, and resolves with the path of what an image takes of a release. */
+async function makeTar(): Promise<string> {
+  const folder = join(top, "release");
+  const path = await buildBinary(hostTarget(), folder);
+  renameSync(path, join(folder, "wochit-relay"));
+  for (const name of ["LICENSE", "THIRD-PARTY-LICENSES"]) copyFileSync(join(ROOT, "LICENSE"), join(folder, name));
+  execFileSync("tar", ["-cf", `${folder}.tar`, "-C", top, "release"]);
+  return `${folder}.tar`;
 }
 
 /** Unpacks the image to `root`. */
 async function makeTwice(release: string): Promise<void> {
-  const facts = { release, arch: "amd64", base: values.base, version: "0.0.0", revision: "unknown", epoch: 1 } as const;
+  const facts = {
+    release,
+    arch: process.arch === "arm64" ? "arm64" : "amd64",
+    base: values.base,
+    version: "0.0.0",
+    revision: "unknown",
+    epoch: 1,
+  } as const;
   const paths = ["first", "second"].map((name) => join(top, `${name}.tar.gz`));
   const ids: string[] = [];
   for (const to of paths) ids.push(await makeImage({ ...facts, to }));
@@ -114,13 +175,15 @@ async function start() {
   const ms = Math.round(performance.now() - begun);
   const pid = Number(readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim());
   assert.match(readFileSync(`/proc/${pid}/status`, "utf8"), new RegExp(`^Uid:\\s${USER}\\s`, "m"));
+  assert.match(readFileSync(`/proc/${pid}/mountinfo`, "utf8"), /^(\S+ ){4}\/ ro[, ]/m);
   assert.match(readFileSync(`/proc/${pid}/status`, "utf8"), /^NSpid:\s\d+\s1$/m);
   return { url, ms, pid, ended };
 }
 
 function listening(child: ChildProcess): Promise<string> {
   let output = "";
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
+    child.once("close", () => reject(new Error(`it ended before it listened:\n${output}`)));
     child.stdout!.on("data", (chunk) => {
       output += chunk;
       const line = output.split("\n").find((line) => line.includes('"msg":"listening"'));

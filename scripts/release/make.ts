@@ -21,6 +21,8 @@ export type Release = {
   native: Native;
   /** Makes the program for a target and resolves with its path. */
   build(target: string): Promise<string>;
+  /** Makes the image of a Linux target from its tarball, in `folder`, and resolves with its path; absent: there is none. */
+  image?(tarball: string, target: string): Promise<string>;
   /** Told each file as it is there. */
   say?(path: string): void;
 };
@@ -31,7 +33,8 @@ const MONITORING = ["alerts.yaml", "grafana.json"];
 const UNITS = ["wochit-relay.service", "wochit-relay.socket"];
 
 /**
- * Makes all that is handed out: for each target the program, a tarball and, on Linux, a Debian package; the SBOM; the sums.
+ * Makes all that is handed out: for each target the program, a tarball and, on Linux, a Debian package and an image; the SBOM;
+ * the sums.
  * The same commit gives the same files. Rejects with one line, and leaves what was made until then.
  */
 export async function makeRelease({
@@ -40,6 +43,7 @@ export async function makeRelease({
   versions,
   native,
   build,
+  image,
   say = () => {},
 }: Release): Promise<void> {
   rmSync(folder, { recursive: true, force: true });
@@ -82,6 +86,7 @@ export async function makeRelease({
     const architecture = DEBIAN_ARCHITECTURES[target];
     if (architecture === undefined) continue;
     say(await makeDebianPackage({ architecture, versions, binary, manPages, thirdParty, units }, folder));
+    if (image !== undefined) say(await image(join(folder, `${name}.tar.gz`), target));
   }
   await writeSums(folder);
   say(join(folder, "SHA256SUMS"));

@@ -2,7 +2,13 @@ import { spawn, spawnSync } from "node:child_process";
 import process from "node:process";
 
 /** Debian's package of each tool, for who lacks it. */
-const FOUND_IN = { "dpkg-deb": "dpkg", lintian: "lintian", minisign: "minisign", readelf: "binutils" } as const;
+const FOUND_IN = {
+  buildah: "buildah",
+  "dpkg-deb": "dpkg",
+  lintian: "lintian",
+  minisign: "minisign",
+  readelf: "binutils",
+} as const;
 
 export type Tool = keyof typeof FOUND_IN;
 

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
+import { type Component, nameOf } from "../../scripts/release/bom.ts";
 import { compiledIn, writeLicenses } from "../../scripts/release/licenses.ts";
 import { makeRelease } from "../../scripts/release/make.ts";
 import { writeManPages } from "../../scripts/release/man-page.ts";
@@ -34,10 +35,24 @@ test("a release is the program, a tarball, a Debian package, an SBOM, and sums t
   const build = async (target: string) => (target === "win-x64" ? binary : STAND_IN);
   const said: string[] = [];
   const say = (path: string) => said.push(path);
-  await makeRelease({ targets: ["linux-x64", "win-x64"], folder, versions: VERSIONS, native: NATIVE, build, say });
+  const image = async (tarball: string, target: string) => {
+    const path = join(folder, "wochit-relay-7.8.9-amd64.image.tar.gz");
+    writeFileSync(path, `the image of ${target}, of ${readFileSync(tarball).length} bytes`);
+    return path;
+  };
+  await makeRelease({
+    targets: ["linux-x64", "win-x64"],
+    folder,
+    versions: VERSIONS,
+    native: NATIVE,
+    build,
+    image,
+    say,
+  });
 
   const names = [
     "SHA256SUMS",
+    "wochit-relay-7.8.9-amd64.image.tar.gz",
     "wochit-relay-7.8.9-linux-x64",
     "wochit-relay-7.8.9-linux-x64.tar.gz",
     "wochit-relay-7.8.9-win-x64.exe",
@@ -84,8 +99,25 @@ test("a release is the program, a tarball, a Debian package, an SBOM, and sums t
   assert.ok(windows.includes("wochit-relay-7.8.9-win-x64/wochit-relay.exe"));
   assert.ok(!windows.some((path) => /service|socket/.test(path)));
 
-  judgeSbom(JSON.parse(readFileSync(join(folder, "wochit-relay-7.8.9.cdx.json"), "utf8")));
+  const sbom = JSON.parse(readFileSync(join(folder, "wochit-relay-7.8.9.cdx.json"), "utf8"));
+  judgeSbom(sbom);
+  const licenses = execFileSync("tar", ["-xzOf", join(folder, `${top}.tar.gz`), `${top}/THIRD-PARTY-LICENSES`], {
+    encoding: "utf8",
+  });
+  judgeLicenses(licenses, sbom);
 });
+
+/** The licence of all that the bill of materials names goes along. */
+function judgeLicenses(text: string, { components }: { components: Component[] }): void {
+  const lines = new Set(text.split("\n").map((line) => line.replace(/ \([^)]*\)$/, "")));
+  const names: Record<string, string> = { node: "Node.js 24.21.0, and what is built into it", sqlite: "SQLite 3.54.1" };
+  const named = components.map((one) => names[one.name] ?? nameOf(one));
+  assert.ok(named.length > 50);
+  assert.deepEqual(
+    named.filter((name) => !lines.has(name)),
+    [],
+  );
+}
 
 /** Nothing is in it that the lock file does not have at that version, and nothing that the program needs is missing. */
 function judgeSbom(sbom: {
@@ -185,7 +217,8 @@ test("a release that lacks tools says which before it builds, and where they are
   const args = [...runtime, "scripts/release.ts", "--unsigned", "--target", "linux-x64"];
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8", env: { PATH: "/nowhere" } });
   assert.deepEqual([status, stdout], [1, ""]);
-  assert.match(stderr, /^release: missing: dpkg-deb, lintian, readelf \(apt install dpkg lintian binutils\)\n/);
+  const missing = "dpkg-deb, lintian, readelf, buildah (apt install dpkg lintian binutils buildah)";
+  assert.ok(stderr.startsWith(`release: missing: ${missing}\n`), stderr);
 });
 
 test("there is a man page of the program and one of each command, with every verb, option and example", async () => {
