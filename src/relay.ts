@@ -1,7 +1,8 @@
 import pkg from "../package.json" with { type: "json" };
 import { createFeedWaits } from "./actions/feed/waits.ts";
 import type { StorePlace } from "./admin/operation.ts";
-import { type Alerts, openAlerts } from "./alerts/open.ts";
+import { type Alerts, alertsPart } from "./alerts/open.ts";
+import { tryReceivers } from "./alerts/try.ts";
 import { openBackups } from "./backup/open.ts";
 import type { Config } from "./config/schema.ts";
 import { errorLine } from "./errors.ts";
@@ -166,22 +167,10 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
           start: (backups) => backups.start(),
           stop: (backups) => backups.stop(),
         },
-        alerts: {
-          options: ({ alerts }) => alerts,
-          open({ alerts }): Alerts {
-            const targetTrouble = (): string | null => parts.now.mirror.targetTrouble();
-            return openAlerts(alerts, {
-              store,
-              ports,
-              config: () => config,
-              targetTrouble,
-              relay: publicUrl,
-              userAgent,
-            });
-          },
-          start: (alerts) => alerts.start(),
-          stop: (alerts) => alerts.stop(),
-        },
+        alerts: alertsPart({
+          ...{ store, ports, config: () => config, relay: publicUrl, userAgent },
+          targetTrouble: (): string | null => parts.now.mirror.targetTrouble(),
+        }),
       },
       config,
       log,
@@ -212,6 +201,7 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
       },
       openLink: links.open,
       tryEndpoint: (endpoint) => tryEndpoint(endpoint, ports, { userAgent, connectTimeout: CONNECT_TIMEOUT }),
+      tryReceivers: (to) => tryReceivers(to, ports, { userAgent, relay: publicUrl() }),
       targetTrouble: () => parts.now.mirror.targetTrouble(),
       refreshLinks: links.secrets.refresh,
       wake,

@@ -38,7 +38,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
   cli: [
     ...["model", "rules", "wochit", "links", "platform", "targets", "config", "store", "jobs", "receive", "mirror"],
-    ...["forward", "backup", "archive", "actions", "doctor", "admin", "simulator"],
+    ...["forward", "backup", "archive", "actions", "alerts", "doctor", "admin", "simulator"],
   ],
 };
 

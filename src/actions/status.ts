@@ -2,6 +2,7 @@ import type { Config } from "../config/schema.ts";
 import type { Clock } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 import { readFacts } from "./alarms/facts.ts";
+import { receiverJson, silencesByName } from "./alarms/json.ts";
 import { type Facts, judgeAlarms } from "./alarms/judge.ts";
 import { describeEndpoints } from "./endpoints.ts";
 import { isoTime } from "./json.ts";
@@ -26,16 +27,19 @@ export async function readStatus(
   { clock, relay }: { clock: Clock; relay: RelayProcess },
 ) {
   const now = clock.now();
-  const [counts, states, [nextMedium = null], database, readings, backup, failedBackup, receivers] = await Promise.all([
-    store.counts(),
-    store.endpoints(),
-    store.media({ limit: 1, byDeadline: true }),
-    readStorage(store),
-    store.readings(),
-    store.backups.last(),
-    store.backups.failed(),
-    store.receivers(),
-  ]);
+  const [counts, states, [nextMedium = null], database, readings, backup, failedBackup, receivers, { silences }] =
+    await Promise.all([
+      store.counts(),
+      store.endpoints(),
+      store.media({ limit: 1, byDeadline: true }),
+      readStorage(store),
+      store.readings(),
+      store.backups.last(),
+      store.backups.failed(),
+      store.receivers(),
+      store.alarms(now),
+    ]);
+  const silenced = silencesByName(silences);
   const { events, videos, media, uploads, deletions, deliveries, quarantine, copies } = counts;
   const unfinished = (media.pending ?? 0) + (media.running ?? 0);
   const sum = (state: string) =>
@@ -83,14 +87,10 @@ export async function readStatus(
       last: backup && { at: isoTime(backup.at), place: backup.place, name: backup.name, bytes: backup.bytes },
       failure: failedBackup?.error ?? null,
     },
-    /** What needs a person, the worst first. */
-    alarms: judgeAlarms(facts),
+    /** What needs a person, the worst first; `silence`: nothing is said of it meanwhile. */
+    alarms: judgeAlarms(facts).map((alarm) => ({ ...alarm, silence: silenced.get(alarm.name) ?? null })),
     /** Where alerts of them go, and which of these take none. */
-    receivers: receivers.map(({ sentAt, failingSince, ...receiver }) => ({
-      ...receiver,
-      sentAt: isoTime(sentAt),
-      failingSince: isoTime(failingSince),
-    })),
+    receivers: receivers.map(receiverJson),
     relay: relayJson(relay),
   };
 }

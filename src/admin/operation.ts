@@ -3,8 +3,9 @@ import type { FeedWaits } from "../actions/feed/waits.ts";
 import type { Sources } from "../actions/list.ts";
 import type { AcceptBytes } from "../actions/quarantine.ts";
 import type { RelayProcess } from "../actions/status.ts";
-import type { Endpoint } from "../config/schema.ts";
+import type { AlertReceiver, Endpoint } from "../config/schema.ts";
 import type { ErrorCode } from "../errors.ts";
+import type { TriedReceiver } from "../model/alert.ts";
 import type { Deed } from "../model/audit.ts";
 import type { Attempt } from "../model/delivery.ts";
 import type { Medium } from "../model/medium.ts";
@@ -52,6 +53,8 @@ export type StorePlace = Sources & {
   ports: Ports;
   /** Sends an endpoint a message that stands for no event. */
   tryEndpoint(endpoint: Endpoint): Promise<Attempt>;
+  /** Sends these a message that stands for no alarm. */
+  tryReceivers(to: AlertReceiver[]): Promise<TriedReceiver[]>;
   /** Takes a refused body in. */
   acceptKept: AcceptBytes;
   /** The copies, as they can be read now. */
@@ -117,6 +120,7 @@ export const TAGS = {
   media: "The videos' files and their copies",
   quarantine: "What was refused, and can be taken in after all",
   tasks: "What is done to many at once",
+  alerts: "What needs a person, and where that is sent",
   relay: "The relay itself",
 } as const;
 

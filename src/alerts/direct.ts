@@ -3,6 +3,10 @@ import type { Alert } from "../model/alert.ts";
 import type { Clock } from "../ports.ts";
 import { type Course, moveOn } from "../rules/alarms/course.ts";
 import type { Sender } from "./send.ts";
+import { messageOf } from "./words.ts";
+
+/** The alarm that cannot be kept in the store. */
+export const CANNOT_COMMIT = "RelayCannotCommit";
 
 /**
  * Tells that events cannot be committed: that cannot be kept in the store, so it goes out at once, and what could not be sent is
@@ -18,15 +22,15 @@ export function createDirect({
   sender: Sender;
   relay(): string;
   clock: Clock;
-}): { tell(storeTrouble: string | null): Promise<void> } {
+}): { tell(storeTrouble: string | null, how: { isSilenced: boolean }): Promise<void> } {
   const unsent = new Map<string, Alert[]>(to.map(({ id }) => [id, []]));
   let course: Course | null = null;
   let means = "";
 
   return {
-    async tell(storeTrouble) {
+    async tell(storeTrouble, { isSilenced }) {
       const now = clock.now();
-      const sight = { stands: storeTrouble !== null, holds: 0, mayBegin: true, isSilenced: false, now };
+      const sight = { stands: storeTrouble !== null, holds: 0, mayBegin: true, isSilenced, now };
       const moved = moveOn(course, sight);
       course = moved.course;
       if (storeTrouble !== null) means = `Wochit gets 503: ${storeTrouble}.`;
@@ -36,7 +40,7 @@ export function createDirect({
             id: `now_${now}`,
             says: moved.says,
             at: now,
-            name: "RelayCannotCommit",
+            name: CANNOT_COMMIT,
             severity: "page",
             subject: null,
           },
@@ -48,7 +52,8 @@ export function createDirect({
         to.map(async (receiver) => {
           const alerts = unsent.get(receiver.id)!;
           if (alerts.length === 0) return;
-          if ((await sender.send(receiver, alerts, relay())) === null) unsent.set(receiver.id, []);
+          const message = messageOf(alerts, { relay: relay(), at: now });
+          if ((await sender.send(receiver, message)) === null) unsent.set(receiver.id, []);
         }),
       );
     },

@@ -8,9 +8,10 @@ import { every } from "../platform/timing.ts";
 import type { Clock, Ports } from "../ports.ts";
 import { type Doubling, doublingWait } from "../rules/schedule.ts";
 import type { Store } from "../store/store.ts";
-import { createDirect } from "./direct.ts";
+import { CANNOT_COMMIT, createDirect } from "./direct.ts";
 import { createHeartbeat } from "./heartbeat.ts";
 import { createSender } from "./send.ts";
+import { messageOf } from "./words.ts";
 
 /** Milliseconds: how often it is looked, for the first time after a start; who is at it keeps its turn for so long. */
 const LOOK_EVERY = 30_000;
@@ -37,47 +38,65 @@ type Options = {
   targetTrouble(): string | null;
   /** Which relay it is, for one who has several. */
   relay(): string;
+  /** The process, which keeps its turn when its config changes. */
+  by: string;
   userAgent: string;
 };
 
 /**
- * Tells what needs a person (CONTRACT, "Alerts"): what is to be said is in the store, and is sent from there. `alerts` null:
- * nothing is said, and what the store keeps for former receivers goes.
+ * The part of a relay that tells what needs a person (CONTRACT, "Alerts"): what is to be said is in the store, and is sent from
+ * there. `alerts` null: nothing is said, and what the store keeps for former receivers goes. A new config replaces it.
  */
-export function openAlerts(alerts: AlertsConfig | null, options: Options): Alerts {
-  let running: { stop(): Promise<void> } | null = null;
+export function alertsPart(given: Omit<Options, "by">) {
+  const options: Options = { ...given, by: Buffer.from(given.ports.random.bytes(8)).toString("hex") };
   return {
-    start() {
-      running = startAlerts(alerts ?? { to: [], heartbeat: null }, options);
+    options: ({ alerts }: Config) => alerts,
+    open({ alerts }: Config): Alerts {
+      let running: ReturnType<typeof startAlerts> | null = null;
+      return {
+        start() {
+          running = startAlerts(alerts ?? { to: [], heartbeat: null }, options);
+        },
+        stop: async () => running?.stop(),
+      };
     },
-    stop: async () => running?.stop(),
+    start: (alerts: Alerts) => alerts.start(),
+    stop: (alerts: Alerts) => alerts.stop(),
   };
 }
 
 function startAlerts({ to, heartbeat }: AlertsConfig, options: Options): { stop(): Promise<void> } {
-  const { store, ports, relay, userAgent } = options;
-  const { clock, log, random } = ports;
-  const by = Buffer.from(random.bytes(8)).toString("hex");
+  const { store, ports, relay, by, userAgent } = options;
+  const { clock, log } = ports;
   const sender = createSender({ clock, userAgent });
   const direct = createDirect({ to, sender, relay, clock });
   const works: Repeated[] = [];
   const stopped = new AbortController();
+  /** As it was read last: it is asked for when the store may not answer. */
+  let isSilenced = false;
 
   async function look(): Promise<void> {
     const now = clock.now();
     const outside = { isRunning: true, storeTrouble: store.trouble(), targetTrouble: options.targetTrouble() };
     // What keeps the store from committing cannot be kept in it.
-    await direct.tell(outside.storeTrouble);
+    await direct.tell(outside.storeTrouble, { isSilenced });
+    isSilenced = (await store.alarms(now)).silences.some(({ name }) => name === CANNOT_COMMIT);
     const alarms = to.length === 0 ? [] : judgeAlarms(await readFacts(store, options.config(), { ...outside, now }));
-    const standing = alarms.filter(({ name }) => name !== "RelayCannotCommit").map((alarm) => standingOf(alarm, now));
-    const receivers = to.map(({ id, atLeast }) => ({ id, atLeast }));
-    await store.noteAlarms({ standing, receivers, by, leaseFor: LEASE }, now);
+    const standing = alarms.filter(({ name }) => name !== CANNOT_COMMIT).map((alarm) => standingOf(alarm, now));
+    const receivers = to.map(({ id, place, atLeast }) => ({ id, place, atLeast }));
+    const { dropped } = await store.noteAlarms({ standing, receivers, by, leaseFor: LEASE }, now);
+    for (const { id, place, waiting } of dropped) {
+      log.info("a receiver of alerts has left the config: what waited for it is dropped", {
+        ...{ receiver: id, place, alerts: waiting },
+      });
+    }
     const jobs = await store.claimAlerts({ receivers: to.map(({ id }) => id), leaseFor: LEASE }, clock.now());
     await Promise.all(jobs.map(send));
   }
 
   async function send({ receiver, claim, upTo, failures, alerts }: AlertJob): Promise<void> {
-    const error = await sender.send(to.find(({ id }) => id === receiver)!, alerts, relay());
+    const message = messageOf(alerts, { relay: relay(), at: clock.now() });
+    const error = await sender.send(to.find(({ id }) => id === receiver)!, message);
     // Cut off by the stop: the next start frees the lease.
     if (stopped.signal.aborted && error !== null) return;
     const now = clock.now();

@@ -1,12 +1,11 @@
 import type { AlertReceiver, MailReceiver, WebhookReceiver } from "../config/schema.ts";
 import { errorLine } from "../errors.ts";
 import { requestTo } from "../message/headers.ts";
-import type { Alert } from "../model/alert.ts";
 import { CONNECT_TIMEOUT, openOutbound } from "../platform/net/outbound.ts";
 import { sendMail } from "../platform/net/smtp.ts";
 import { abortAfter } from "../platform/timing.ts";
 import type { Clock } from "../ports.ts";
-import { mailOf, messageOf } from "./words.ts";
+import { bodyOf, type Message, mailOf } from "./words.ts";
 
 /** For an answer, and for the rest of its body, in milliseconds; of that body this many bytes are read. */
 const TIMEOUT = 15_000;
@@ -18,7 +17,7 @@ const MAIL_TIMEOUT = 30_000;
 
 export type Sender = {
   /** Sends one message; resolves with null once it was taken, else with why it was not. No secret is in that. */
-  send(receiver: AlertReceiver, alerts: Alert[], relay: string): Promise<string | null>;
+  send(receiver: AlertReceiver, message: Message): Promise<string | null>;
   /** GETs an address, in the same way. */
   get(url: string): Promise<string | null>;
   close(): Promise<void>;
@@ -41,25 +40,24 @@ export function createSender({ clock, userAgent }: { clock: Clock; userAgent: st
     }
   }
 
-  const post = ({ url: given, format }: WebhookReceiver, alerts: Alert[], relay: string) =>
+  const post = ({ url: given, format }: WebhookReceiver, message: Message) =>
     judge(given, (signal) => {
-      const message = messageOf(format, alerts, { relay, at: clock.now() });
-      const { url, headers } = requestTo({ url: given, headers: message.headers }, userAgent);
+      const { body, headers: own } = bodyOf(format, message);
+      const { url, headers } = requestTo({ url: given, headers: own }, userAgent);
       return outbound.exchange(url, {
-        ...{ headers: { ...headers, ...message.headers }, body: message.body, signal },
+        ...{ headers: { ...headers, ...own }, body, signal },
         ...{ headersTimeout: TIMEOUT, bodyTimeout: TIMEOUT },
         reading: { keep: 0, most: READ, limit: (giveUp) => clock.after(READ_FOR, giveUp) },
       });
     });
 
-  const mail = (receiver: MailReceiver, alerts: Alert[], relay: string) =>
-    sendMail(receiver.smtp, mailOf(receiver, alerts, { relay, at: clock.now() }), {
+  const mail = (receiver: MailReceiver, message: Message) =>
+    sendMail(receiver.smtp, mailOf(receiver, message, clock.now()), {
       ...{ clock, timeout: MAIL_TIMEOUT, signal: stopped.signal },
     }).then(() => null, errorLine);
 
   return {
-    send: (receiver, alerts, relay) =>
-      receiver.format === "mail" ? mail(receiver, alerts, relay) : post(receiver, alerts, relay),
+    send: (receiver, message) => (receiver.format === "mail" ? mail(receiver, message) : post(receiver, message)),
     get: (given) =>
       judge(given, async (signal) => {
         const { url, headers } = requestTo({ url: given, headers: {} }, userAgent);

@@ -11,44 +11,51 @@ const LINE = 240;
 
 const SAYS: Record<Alert["says"], string> = { begins: "", lasts: "still: ", flaps: "comes and goes: ", ends: "over: " };
 
-/** The body of a message about these, and its headers. `relay`: how the relay is reached, for one who has several. */
-export function messageOf(
+/** What is sent to a receiver. `id` is the same for the same alerts, however often they are sent. */
+export type Message = { id: string; title: string; text: string; json: object };
+
+/** A message about these. `relay`: how the relay is reached, for one who has several; `at`: milliseconds since 1970. */
+export function messageOf(alerts: Alert[], { relay, at }: { relay: string; at: number }): Message {
+  const said = alerts.map(({ at, ...alert }) => ({ ...alert, at: new Date(at).toISOString() }));
+  return {
+    id: hash("sha256", alerts.map(({ id }) => id).join()).slice(0, 32),
+    ...{ title: titleOf(alerts, relay), text: linesOf(alerts) },
+    json: { type: "relay.alerts", relay, at: new Date(at).toISOString(), alerts: said },
+  };
+}
+
+/** A message that stands for no alarm. */
+export function testMessage(id: string, { relay, at }: { relay: string; at: number }): Message {
+  return {
+    ...{ id, title: inHeader(`wochit-relay ${relay}: a test`), text: "Alarms reach you here. Nothing needs you now." },
+    json: { type: "relay.test", relay, at: new Date(at).toISOString(), alerts: [] },
+  };
+}
+
+/** The body of a message to a webhook, and its headers. */
+export function bodyOf(
   format: WebhookReceiver["format"],
-  alerts: Alert[],
-  { relay, at }: { relay: string; at: number },
-) {
-  const title = titleOf(alerts, relay);
+  { title, text, json }: Message,
+): { headers: Record<string, string>; body: Uint8Array } {
   if (format === "slack") {
     return {
       headers: { "content-type": "application/json" },
-      body: toBytes(JSON.stringify({ text: linesOf(title, alerts) })),
+      body: toBytes(JSON.stringify({ text: `${plain(title)}\n${text}` })),
     };
   }
-  if (format === "text") {
-    const headers = { "content-type": "text/plain; charset=utf-8", title };
-    return { headers, body: toBytes(linesOf(null, alerts)) };
-  }
-  const said = alerts.map(({ at, ...alert }) => ({ ...alert, at: new Date(at).toISOString() }));
-  const body = { type: "relay.alerts", relay, at: new Date(at).toISOString(), alerts: said };
-  return { headers: { "content-type": "application/json" }, body: toBytes(JSON.stringify(body)) };
+  if (format === "text")
+    return { headers: { "content-type": "text/plain; charset=utf-8", title }, body: toBytes(text) };
+  return { headers: { "content-type": "application/json" }, body: toBytes(JSON.stringify(json)) };
 }
 
-/** The same as a mail: in the words of `text`. It is known as the same one however often it is sent. */
-export function mailOf(
-  { mail, from }: Pick<MailReceiver, "mail" | "from">,
-  alerts: Alert[],
-  { relay, at }: { relay: string; at: number },
-): Mail {
-  const id = hash("sha256", alerts.map(({ id }) => id).join()).slice(0, 32);
-  return {
-    ...{ from, to: mail, subject: titleOf(alerts, relay), text: linesOf(null, alerts), at },
-    id: `${id}@${from.slice(from.indexOf("@") + 1)}`,
-  };
+/** The same as a mail: in the words of `text`. */
+export function mailOf({ mail, from }: Pick<MailReceiver, "mail" | "from">, message: Message, at: number): Mail {
+  const { id, title, text } = message;
+  return { from, to: mail, subject: title, text, at, id: `${id}@${from.slice(from.indexOf("@") + 1)}` };
 }
 
 const toBytes = (text: string) => Buffer.from(text);
 
-/** Of what a header may hold, as it goes into one. */
 function titleOf(alerts: Alert[], relay: string): string {
   const begun = alerts.filter(({ says }) => says !== "ends").length;
   const over = alerts.length - begun;
@@ -56,11 +63,14 @@ function titleOf(alerts: Alert[], relay: string): string {
     begun > 0 ? `${begun} ${begun === 1 ? "thing needs" : "things need"} you` : "",
     over > 0 ? `${over} over` : "",
   ];
-  return `wochit-relay ${relay}: ${parts.filter(Boolean).join(", ")}`.replace(/[^\x20-\x7e]/g, "?").slice(0, 200);
+  return inHeader(`wochit-relay ${relay}: ${parts.filter(Boolean).join(", ")}`);
 }
 
-function linesOf(title: string | null, alerts: Alert[]): string {
-  const lines = title === null ? [] : [plain(title)];
+/** Of what a header may hold, as it goes into one. */
+const inHeader = (text: string) => text.replace(/[^\x20-\x7e]/g, "?").slice(0, 200);
+
+function linesOf(alerts: Alert[]): string {
+  const lines: string[] = [];
   const shown = alerts.slice(0, MOST);
   let room = CHARACTERS - shown.length * LINE - LINE;
   for (const { says, name, severity, what, means, commands } of shown) {

@@ -229,14 +229,13 @@ export type AdminConfig = Omit<ParsedAdmin, "token" | "tokens"> & { token: strin
 
 type ParsedAlerts = NonNullable<Parsed["alerts"]>;
 type ParsedReceiver = ParsedAlerts["to"][number];
+/** `id`: its format, and the first digits of the SHA-256 of its URL, or of its mail address; `place`: its host, or that address. */
+type Placed = { id: string; place: string };
 /** A webhook. Its URL is a secret. */
-export type WebhookReceiver = Omit<Exclude<ParsedReceiver, { mail: string }>, "url"> & { id: string; url: string };
-export type MailReceiver = Omit<Extract<ParsedReceiver, { mail: string }>, "smtp"> & {
-  id: string;
-  format: "mail";
-  smtp: SmtpServer;
-};
-/** Where alerts go. `id`: its format, and the first digits of the SHA-256 of its URL, or of its mail address. */
+export type WebhookReceiver = Omit<Exclude<ParsedReceiver, { mail: string }>, "url"> & Placed & { url: string };
+export type MailReceiver = Omit<Extract<ParsedReceiver, { mail: string }>, "smtp"> &
+  Placed & { format: "mail"; smtp: SmtpServer };
+/** Where alerts go. */
 export type AlertReceiver = WebhookReceiver | MailReceiver;
 export type AlertsConfig = {
   to: AlertReceiver[];

@@ -1,4 +1,5 @@
 import { readFacts } from "../actions/alarms/facts.ts";
+import { type SilenceJson, silencesByName } from "../actions/alarms/json.ts";
 import { type Alarm, type Facts, judgeAlarms } from "../actions/alarms/judge.ts";
 import { type Backlog, readBacklog } from "../actions/outcome/backlog.ts";
 import type { Place } from "../admin/operation.ts";
@@ -17,8 +18,11 @@ const NEW = 24 * 3_600_000;
 
 const MOST = 100;
 
+/** `silence`: nothing is said of it to those who are far. */
+export type ShownAlarm = Alarm & { silence: SilenceJson | null };
+
 /** How things are, for the side of each page and for the overview. `media`: not secured, the nearest deadline first. */
-export type Summary = { facts: Facts; alarms: Alarm[]; backlog: Backlog[]; media: Medium[]; waiting: Waiting };
+export type Summary = { facts: Facts; alarms: ShownAlarm[]; backlog: Backlog[]; media: Medium[]; waiting: Waiting };
 
 /** At most three seconds old; rejects where the store cannot tell it now. */
 export function createSummary(clock: Clock): (place: Place) => Promise<Summary> {
@@ -32,11 +36,14 @@ export function createSummary(clock: Clock): (place: Place) => Promise<Summary> 
 
 async function read({ store, config, targetTrouble }: Place, now: number): Promise<Summary> {
   const trouble = { isRunning: true, storeTrouble: store.trouble(), targetTrouble: targetTrouble() };
-  const [facts, media, refused] = await Promise.all([
+  const [facts, media, refused, { silences }] = await Promise.all([
     readFacts(store, config, { now, ...trouble }),
     store.media({ byDeadline: true, limit: MOST }),
     store.quarantined({ since: now - NEW, limit: MOST }),
+    store.alarms(now),
   ]);
+  const silenced = silencesByName(silences);
+  const alarms = judgeAlarms(facts).map((alarm) => ({ ...alarm, silence: silenced.get(alarm.name) ?? null }));
   const capped = (count: number) => (count >= MOST ? `${MOST}+` : count);
   const waiting = {
     dead: facts.endpoints.reduce((sum, { dead }) => sum + dead, 0),
@@ -45,5 +52,5 @@ async function read({ store, config, targetTrouble }: Place, now: number): Promi
     refused: capped(refused.length),
   };
   const backlog = await readBacklog(store, facts.endpoints, now);
-  return { facts, alarms: judgeAlarms(facts), backlog, media, waiting };
+  return { facts, alarms, backlog, media, waiting };
 }

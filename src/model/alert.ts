@@ -22,12 +22,27 @@ export type StandingAlarm = AlarmWords & { holds: number; mayBegin: boolean };
 /** What is to be said of an alarm. `at`: since when that is so, milliseconds since 1970. The same id is said once. */
 export type Alert = AlarmWords & { id: string; says: Said; at: number };
 
-/** Where alerts go: with "page" those of no ticket. */
-export type Receiver = { id: string; atLeast: Severity };
+/**
+ * How far one alarm of one subject has come. "holding": it stands, and has not for as long as it must. `since`: when it began to
+ * stand, or to flap; `saidAt`: when it was last said. Milliseconds since 1970; null: it does not stand, it was not said.
+ */
+export type AlarmState = AlarmWords & {
+  state: "quiet" | "holding" | "on" | "flapping";
+  since: number | null;
+  saidAt: number | null;
+};
+
+/** Nothing is said of alarms of this name. Times are milliseconds since 1970. */
+export type Silence = { name: string; since: number; until: number; reason: string | null };
+
+/** Where alerts go: with "page" those of no ticket. `place`: a host or a mail address. */
+export type Receiver = { id: string; place: string; atLeast: Severity };
+
+/** What became of a message that stands for no alarm; `error` null: it was taken. */
+export type TriedReceiver = { receiver: string; place: string; error: string | null; ms: number };
 
 /** How one stands. Times are milliseconds since 1970; `failingSince` null: the last that was sent arrived. */
-export type ReceiverState = {
-  id: string;
+export type ReceiverState = Receiver & {
   waiting: number;
   sentAt: number | null;
   failingSince: number | null;

@@ -99,6 +99,7 @@ export async function openStandby(
     place: {
       ...{ store, config, ports, openLink: async () => () => null },
       tryEndpoint: refuse,
+      tryReceivers: refuse,
       acceptKept: refuse,
       copies: () => ({ serve: refuse, origins: async () => [] }),
       targetTrouble: () => null,

@@ -145,6 +145,9 @@ export const storeVerbs = {
   audit: longRead,
 
   noteAlarms: write,
+  alarms: read,
+  silenceAlarm: write,
+  endSilence: write,
   claimAlerts: lease,
   settleAlerts: write,
   receivers: read,

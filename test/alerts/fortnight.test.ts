@@ -46,7 +46,7 @@ test("a fortnight in which each alarm begins and ends and one flaps, closed and 
         ...onsetOf(name, now),
       }),
     );
-    const receivers = [{ id: "slack-1", atLeast: "ticket" } as const];
+    const receivers = [{ id: "slack-1", place: "chat.example.com", atLeast: "ticket" } as const];
     await store.noteAlarms({ standing, receivers, by: `relay ${kills}`, leaseFor: 30_000 }, now);
     if (await maybeKill()) kills++;
     for (const job of await store.claimAlerts({ receivers: ["slack-1"], leaseFor: 30_000 }, now)) {

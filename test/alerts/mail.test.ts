@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { type TestContext, test } from "node:test";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { createSender } from "../../src/alerts/send.ts";
+import { messageOf } from "../../src/alerts/words.ts";
 import { readSmtpUrl } from "../../src/config/alerts/smtp.ts";
 import type { MailReceiver } from "../../src/config/schema.ts";
 import type { Alert } from "../../src/model/alert.ts";
@@ -29,10 +30,17 @@ function openSender(t: TestContext) {
   return (url: string, alerts = [alert]) => {
     const smtp = readSmtpUrl(url);
     const receiver: MailReceiver = {
-      ...{ id: "mail-1", format: "mail", mail: "ops@example.com", from: "relay@news.example.com", smtp },
+      ...{
+        id: "mail-1",
+        place: "ops@example.com",
+        format: "mail",
+        mail: "ops@example.com",
+        from: "relay@news.example.com",
+        smtp,
+      },
       atLeast: "ticket",
     };
-    return sender.send(receiver, alerts, "https://relay.example.com");
+    return sender.send(receiver, messageOf(alerts, { relay: "https://relay.example.com", at: 0 }));
   };
 }
 
@@ -120,10 +128,17 @@ test("a server that says nothing is given up when the relay stops", async (t) =>
   const silent = await listen(t, (await import("node:net")).createServer());
   const sender = createSender({ clock, userAgent: "test" });
   const receiver: MailReceiver = {
-    ...{ id: "mail-1", format: "mail", mail: "ops@example.com", from: "relay@example.com", atLeast: "ticket" },
+    ...{
+      id: "mail-1",
+      place: "ops@example.com",
+      format: "mail",
+      mail: "ops@example.com",
+      from: "relay@example.com",
+      atLeast: "ticket",
+    },
     smtp: readSmtpUrl(`smtp://127.0.0.1:${silent.port}`),
   };
-  const sending = sender.send(receiver, [alert], "relay");
+  const sending = sender.send(receiver, messageOf([alert], { relay: "relay", at: 0 }));
   await sender.close();
   assert.equal(await sending, "the relay stops");
 });

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { effectiveConfig } from "../../src/actions/relay/effective-config.ts";
 import { createHeartbeat } from "../../src/alerts/heartbeat.ts";
 import { createSender } from "../../src/alerts/send.ts";
-import { messageOf } from "../../src/alerts/words.ts";
+import { bodyOf, messageOf } from "../../src/alerts/words.ts";
 import type { Alert } from "../../src/model/alert.ts";
 import { testClock, testLog } from "../support/ports.ts";
 import { realPorts } from "../support/real-ports.ts";
@@ -107,7 +107,7 @@ test("a message names at most five, mentions nobody, and fits the shortest limit
     ...{ id: "alr_1", says: "begins", at: 0, name: "MediaLinkDiesSoon", severity: "page", subject: null },
     ...{ what: `<!channel> @everyone ${"long ".repeat(99)}\nnext`, means: "m".repeat(999), commands: ["a", "b", "c"] },
   };
-  const { body } = messageOf("slack", Array(9).fill(alert), { relay: "https://relay.example.com", at: 0 });
+  const { body } = bodyOf("slack", messageOf(Array(9).fill(alert), { relay: "https://relay.example.com", at: 0 }));
   const { text } = JSON.parse(String(body));
   assert.doesNotMatch(text, /<|@everyone/);
   assert.match(text, /and 4 more: wochit-relay status$/);

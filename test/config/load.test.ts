@@ -83,11 +83,17 @@ test("the example at the top level loads, and shows every option of the schema",
   assert.deepEqual(
     to.map(({ id, ...receiver }) => [id.length, receiver]),
     [
-      ["slack-".length + 8, { url: urls.CHAT_URL, format: "slack", atLeast: "ticket" }],
+      ["slack-".length + 8, { url: urls.CHAT_URL, place: "chat.example.com", format: "slack", atLeast: "ticket" }],
       [
         "mail-".length + 8,
         {
-          ...{ format: "mail", mail: "ops@example.com", from: "relay@example.com", atLeast: "page" },
+          ...{
+            format: "mail",
+            place: "ops@example.com",
+            mail: "ops@example.com",
+            from: "relay@example.com",
+            atLeast: "page",
+          },
           smtp: { host: "mail.example.com", port: 465, tls: "implicit", user: "me", password: "hush" },
         },
       ],

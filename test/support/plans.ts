@@ -17,7 +17,7 @@ const BOUNDED: [RegExp, string][] = [
   [/^SCAN (e|archive_erasures) USING COVERING INDEX archive_erasures_due/, "files that are to be written anew"],
   [/^SCAN sessions$/, "a number of them is kept"],
   [/^SCAN link_secrets\b/, "fifty are valid at most, and those that have ended are removed"],
-  [/^SCAN (alarms|receivers)$/, "as many as alarms stand, and as the config has receivers"],
+  [/^SCAN (alarms|receivers|silences)$/, "as many as alarms stand or are silenced, and as the config has receivers"],
   [/^SCAN (CONSTANT ROW|counters|c|epochs|targets|endpoints|backups|sqlite_schema)$/, "a few rows"],
   [/^SCAN m: .* FROM media WHERE host = .* LIMIT 500\) m |^SCAN b: .* LIMIT 1000\) b\) /, "what a LIMIT inside leaves"],
   [/^SCAN t VIRTUAL TABLE/, "the index of titles"],

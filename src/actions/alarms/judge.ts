@@ -1,4 +1,4 @@
-import type { AlarmWords } from "../../model/alert.ts";
+import type { AlarmWords, Severity } from "../../model/alert.ts";
 import type { EndpointJson } from "../endpoints.ts";
 import { formatCount, relativeTime } from "../format.ts";
 import { judgeDiskAndBackup } from "./disk-and-backup.ts";
@@ -38,6 +38,8 @@ export function judgeAlarms(facts: Facts): Alarm[] {
   // Of one severity in the order of the rules.
   return [...all.filter(({ severity }) => severity === "page"), ...all.filter(({ severity }) => severity !== "page")];
 }
+
+export const severityOf = (name: AlarmName): Severity => RULES[name].severity;
 
 /** For how long one must stand before it begins (milliseconds), and whether it may begin at this time. */
 export function onsetOf(name: AlarmName, now: number): { holds: number; mayBegin: boolean } {

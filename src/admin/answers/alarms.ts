@@ -1,23 +1,85 @@
 import * as v from "valibot";
+import type { SilenceJson } from "../../actions/alarms/json.ts";
 import { ALARMS, type Alarm } from "../../actions/alarms/judge.ts";
-import { count, orNull, shapeOf, text, time } from "./shape.ts";
+import type { AlarmsJson } from "../../actions/alarms/list.ts";
+import type { TriedReceiver } from "../../model/alert.ts";
+import { count, named, orNull, shapeOf, text, time } from "./shape.ts";
+
+const severity = v.picklist(["page", "ticket"]);
+const what = {
+  name: v.picklist(ALARMS),
+  severity,
+  subject: v.pipe(orNull(text), v.description("The endpoint that it is of")),
+};
+
+const silenceOf = v.object({ since: time, until: time, reason: orNull(text) });
+const silence = v.pipe(
+  orNull(shapeOf<SilenceJson>()("Silence", silenceOf)),
+  v.description("Nothing is said of it meanwhile"),
+);
 
 /** What needs a person. */
 export const alarms = v.array(
-  shapeOf<Alarm>()(
+  shapeOf<Alarm & { silence: SilenceJson | null }>()(
     "Alarm",
     v.object({
-      name: v.picklist(ALARMS),
-      severity: v.picklist(["page", "ticket"]),
-      subject: v.pipe(orNull(text), v.description("The endpoint that it is of")),
+      ...what,
       ...{ what: text, means: text },
       commands: v.pipe(v.array(text), v.description("What helps, in a shell")),
       page: v.pipe(text, v.description("Of the dashboard")),
+      silence,
     }),
   ),
 );
 
 /** Where alerts go, and which of these take none. */
 export const receivers = v.array(
-  v.object({ id: text, waiting: count, error: orNull(text), sentAt: orNull(time), failingSince: orNull(time) }),
+  shapeOf<AlarmsJson["receivers"][number]>()(
+    "Receiver",
+    v.object({
+      id: text,
+      place: v.pipe(text, v.description("Its host, or its mail address")),
+      atLeast: severity,
+      waiting: v.pipe(count, v.description("Alerts that it is still to be sent")),
+      error: orNull(text),
+      sentAt: orNull(time),
+      failingSince: orNull(time),
+    }),
+  ),
+);
+
+export const alarmList = shapeOf<AlarmsJson>()(
+  "Alarms",
+  v.object({
+    alarms: v.array(
+      v.object({
+        ...what,
+        state: v.picklist(["quiet", "holding", "on", "flapping"]),
+        since: orNull(time),
+        what: orNull(text),
+        toldAt: v.pipe(orNull(time), v.description("When a receiver was last to be sent something of it")),
+        silence,
+      }),
+    ),
+    receivers,
+  }),
+);
+
+export const silenced = named("Silenced", v.object({ name: v.picklist(ALARMS), ...silenceOf.entries }));
+export const unsilenced = named("Unsilenced", v.object({ name: v.picklist(ALARMS) }));
+
+export const triedReceivers = named(
+  "TriedReceivers",
+  v.object({
+    data: v.array(
+      shapeOf<TriedReceiver>()(
+        "TriedReceiver",
+        v.object({
+          ...{ receiver: text, place: text },
+          error: v.pipe(orNull(text), v.description("Why it was not taken; null: it was")),
+          ms: count,
+        }),
+      ),
+    ),
+  }),
 );

@@ -1,4 +1,5 @@
 import type { Operation } from "../operation.ts";
+import { alertOperations } from "./alerts.ts";
 import { deliveryOperations } from "./deliveries.ts";
 import { endpointOperations } from "./endpoints.ts";
 import { eventOperations } from "./events.ts";
@@ -17,5 +18,6 @@ export const operations: Operation[] = [
   ...mediaOperations,
   ...quarantineOperations,
   ...taskOperations,
+  ...alertOperations,
   ...relayOperations,
 ];

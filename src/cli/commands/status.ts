@@ -58,7 +58,7 @@ function describe(status: Status, program: Program): string {
     .split("\n")
     .flatMap((line) => hang(line, { width, indent }));
   const troubles = status.relay.troubles.map((what) => ({
-    ...{ severity: "page" as const, what },
+    ...{ severity: "page" as const, what, silence: null },
     commands: [what.startsWith("the config ") ? CHECK : DOCTOR],
   }));
   const alarms = describeAlarms(
@@ -150,14 +150,17 @@ function describeBackup({ every, last, failure }: Status["backup"], ago: (iso: s
 /** One that takes no alerts. */
 const describeReceiver =
   (ago: (iso: string | null) => string) =>
-  ({ id, waiting, failingSince, error }: Status["receivers"][number]): [string, string] => {
+  ({ id, place, waiting, failingSince, error }: Status["receivers"][number]): [string, string] => {
     const kept = `${waiting} ${waiting === 1 ? "alert waits" : "alerts wait"} for it`;
-    return ["alerts", `${id} is down (the first try that failed: ${ago(failingSince)}): ${error}; ${kept}`];
+    return ["alerts", `${id} (${place}) is down (the first try that failed: ${ago(failingSince)}): ${error}; ${kept}`];
   };
 
 /** What needs a person, each with its first command, in at most `room` lines, but at least one of them. */
 function describeAlarms(
-  { alarms, held }: { alarms: Pick<Status["alarms"][number], "severity" | "what" | "commands">[]; held: Holding[] },
+  {
+    alarms,
+    held,
+  }: { alarms: Pick<Status["alarms"][number], "severity" | "what" | "commands" | "silence">[]; held: Holding[] },
   { room, width, zone }: { room: number; width: number; zone: Program["zone"] },
 ): string[] {
   const first = ["holding", "failing", "paused"].flatMap((is) => held.filter((one) => one.is === is))[0];
@@ -167,8 +170,10 @@ function describeAlarms(
     return ["", ...hang(words, { width, indent: 2 }), `${COMMAND}wochit-relay ${command}`];
   }
   if (alarms.length === 0) return ["", "all is well: nothing needs you"];
-  const all = alarms.map(({ severity, what, commands }) => [
-    ...hang(harmless(inZone(`${severity === "page" ? "!" : "-"} ${what}`, zone)), { width, indent: 2 }),
+  const all = alarms.map(({ severity, what, commands, silence }) => [
+    ...hang(harmless(inZone(`${severity === "page" ? "!" : "-"} ${what}${silencedUntil(silence)}`, zone)), {
+      ...{ width, indent: 2 },
+    }),
     harmless(COMMAND + commands[0]),
   ]);
   const linesOf = (some: string[][]) => 2 + some.flat().length + (some.length < all.length ? 1 : 0);
@@ -192,3 +197,6 @@ function describeHoldings(all: Holding[]): string {
   const held = all.flatMap((one) => (one.is === "holding" ? [`for ${one.id} ${describeHeld(one.held)}`] : []));
   return [...held, ...of("failing"), ...of("paused")].join("; ");
 }
+
+const silencedUntil = (silence: Status["alarms"][number]["silence"]): string =>
+  silence === null ? "" : ` (silenced until ${shortTime(silence.until)})`;

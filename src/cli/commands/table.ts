@@ -24,6 +24,7 @@ export const commands: CommandTable = {
   archive: () => import("./archive.ts"),
   audit: () => import("./audit.ts"),
   quarantine: () => import("./quarantine.ts"),
+  alerts: () => import("./alerts.ts"),
   secret: () => import("./secret.ts"),
   "verify-signature": () => import("./verify-signature.ts"),
   schema: () => import("./schema.ts"),

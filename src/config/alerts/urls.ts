@@ -49,10 +49,11 @@ export function buildAlerts({ to, heartbeat }: Given, urls: AlertUrls): AlertsCo
       if (read == null) return [];
       if (typeof read === "string") {
         const { format, atLeast } = receiver as Pick<WebhookReceiver, "format" | "atLeast">;
-        return [{ id: idOf(format, read), url: read, format, atLeast }];
+        return [{ id: idOf(format, read), place: new URL(read).host, url: read, format, atLeast }];
       }
       const { mail, from, atLeast } = receiver as Pick<MailReceiver, "mail" | "from" | "atLeast">;
-      return [{ id: idOf("mail", mail.toLowerCase()), format: "mail", mail, from, smtp: read, atLeast }];
+      const id = idOf("mail", mail.toLowerCase());
+      return [{ id, place: mail, format: "mail", mail, from, smtp: read, atLeast }];
     }),
     heartbeat: heartbeat && urls.heartbeat !== null ? { url: urls.heartbeat, every: heartbeat.every } : null,
   };

@@ -1,6 +1,6 @@
 import type { Alarm } from "../../actions/alarms/judge.ts";
 import type { Visit } from "../page.ts";
-import type { Summary } from "../summary.ts";
+import type { ShownAlarm, Summary } from "../summary.ts";
 import { linkButton } from "./forms.ts";
 import { type Html, html, none } from "./html.ts";
 import { confirmOf } from "./links.ts";
@@ -25,10 +25,12 @@ const SHAPES: Partial<Record<Alarm["name"], string>> = {
   NoEvents: "inbox",
 };
 
-function need({ name, severity, subject, what, means, page }: Alarm, visit: Visit, dead: number): Html {
+function need({ silence, ...alarm }: ShownAlarm, visit: Visit, dead: number): Html {
+  const { name, severity, subject, what, means, page } = alarm;
   const tone = severity === "page" ? "bad" : "warn";
   const retry = name === "DeliveriesDead" && visit.can === "operate" && subject !== null;
   const sure = retry && linkButton(confirmOf("retry", { endpoint: subject, state: "dead" }), `Retry ${number(dead)}…`);
   const look = linkButton(page, html`Look<span class="sr">: ${what}</span>`);
-  return html`<li>${icon(SHAPES[name] ?? "alert", undefined, tone)}<div><h3><a href="${page}">${text(what, 300)}</a></h3><p>${text(means, 500)}</p></div><div class="actions">${look}${sure}</div></li>`;
+  const silenced = silence && html` <span class="soft">Silenced until ${visit.times.when(silence.until)}.</span>`;
+  return html`<li>${icon(SHAPES[name] ?? "alert", undefined, tone)}<div><h3><a href="${page}">${text(what, 300)}</a></h3><p>${text(means, 500)}${silenced}</p></div><div class="actions">${look}${sure}</div></li>`;
 }

@@ -16,6 +16,8 @@ export type AuditedVerbs = {
   confirmTask: [id: string, total: number];
   createRun: [run: { verb: RunVerb; options: RunOptions; by: string }, now: number];
   cancelTask: [id: string, why: string, now: number];
+  silenceAlarm: [name: string, how: { until: number; reason: string | null }, now: number];
+  endSilence: [name: string, now: number];
 };
 export type AuditedVerb = keyof AuditedVerbs;
 

@@ -21,6 +21,8 @@ const AUDITED: {
   confirmTask: true,
   createRun: true,
   cancelTask: true,
+  silenceAlarm: true,
+  endSilence: true,
 };
 
 /**

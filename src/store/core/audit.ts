@@ -92,6 +92,10 @@ export function deedOf(call: AuditedCall): Deed {
       return deed(OF_TASKS[call.args[0].verb], null);
     case "cancelTask":
       return deed("tasks cancel", call.args[0]);
+    case "silenceAlarm":
+      return deed("alerts silence", call.args[0]);
+    case "endSilence":
+      return deed("alerts silence --end", call.args[0]);
   }
 }
 

@@ -1,12 +1,15 @@
-import type { AlarmWords, Alert, Receiver, Said, Severity } from "../../../model/alert.ts";
+import type { AlarmState, AlarmWords, Alert, Receiver, Said, Severity } from "../../../model/alert.ts";
 import { type Course, moveOn } from "../../../rules/alarms/course.ts";
 import type { AlertVerbs } from "../../alerts.ts";
 import * as meta from "../rows/meta.ts";
 import { insert, sql, type Tx } from "../tx.ts";
+import * as silences from "./silences.ts";
 
 // How far each alarm has come, and what that gives to be said.
 
 type Seen = Parameters<AlertVerbs["noteAlarms"]>[0];
+type Noted = Awaited<ReturnType<AlertVerbs["noteAlarms"]>>;
+type Known = { id: string; place: string; at_least: string };
 type Row = { name: string; subject: string; course: string; words: string };
 type Turn = { by: string; until: number };
 
@@ -22,8 +25,13 @@ const ADD = insert("alerts", ["id", "receiver", "name", "subject", "says", "aler
 const DROP_OLD = sql<[string, string, string]>(
   "DELETE FROM alerts WHERE receiver = ? AND name = ? AND subject = ? AND says = 'lasts'",
 );
-const BEGIN = insert("receivers", ["id"], "ON CONFLICT (id) DO NOTHING");
-const KNOWN = sql<[], { id: string }>("SELECT id FROM receivers");
+const KNOW = insert(
+  "receivers",
+  ["id", "place", "at_least"],
+  "ON CONFLICT (id) DO UPDATE SET place = excluded.place, at_least = excluded.at_least",
+);
+const KNOWN = sql<[], Known>("SELECT id, place, at_least FROM receivers");
+const WAITING = sql<[string], { count: number }>('SELECT count(*) AS "count" FROM alerts WHERE receiver = ?');
 const FORGET_ALERTS = sql<[string]>("DELETE FROM alerts WHERE receiver = ?");
 const FORGET = sql<[string]>("DELETE FROM receivers WHERE id = ?");
 
@@ -32,23 +40,24 @@ const TURN = "alarms-turn";
 
 export const freeTurn = (tx: Tx) => meta.remove(tx, TURN);
 
-/** Whether there is nothing to do: no alarm stands, and none is kept. */
+/** Whether there is nothing to do: no alarm stands, none is kept, and the receivers are those of before. */
 export async function isIdle(tx: Tx, { standing, receivers }: Seen): Promise<boolean> {
   if (standing.length > 0) return false;
-  const [rows, strays] = await Promise.all([tx.all(ALL, []), straysOf(tx, receivers)]);
-  return rows.length === 0 && strays.length === 0;
+  const [rows, known] = await Promise.all([tx.all(ALL, []), tx.all(KNOWN, [])]);
+  return rows.length === 0 && known.length === receivers.length && receivers.every((one) => isKnown(known, one));
 }
 
-export async function note(tx: Tx, seen: Seen, now: number): Promise<{ said: number }> {
+const isKnown = (known: Known[], { id, place, atLeast }: Receiver) =>
+  known.some((one) => one.id === id && one.place === place && one.at_least === atLeast);
+
+export async function note(tx: Tx, seen: Seen, now: number): Promise<Noted> {
   const { standing, receivers, by, leaseFor } = seen;
   const turn = await meta.readJson<Turn>(tx, TURN);
   const isHeld = turn !== null && turn.by !== by && turn.until > now && turn.until <= now + leaseFor;
-  if (isHeld) return { said: 0 };
+  if (isHeld) return { said: 0, dropped: [] };
   meta.writeJson(tx, TURN, { by, until: now + leaseFor } satisfies Turn);
-  for (const id of await straysOf(tx, receivers)) {
-    tx.write(FORGET_ALERTS, [id]);
-    tx.write(FORGET, [id]);
-  }
+  const { dropped, added } = await takeReceivers(tx, receivers);
+  const silenced = await silences.reached(tx, now);
   const rows = new Map((await tx.all(ALL, [])).map((row) => [keyOf(row.name, row.subject), row]));
   let said = 0;
   const move = (
@@ -57,11 +66,15 @@ export async function note(tx: Tx, seen: Seen, now: number): Promise<{ said: num
     sight: { stands: boolean; holds: number; mayBegin: boolean },
   ) => {
     const before = former === undefined ? null : (JSON.parse(former.course) as Course);
-    const { course, says } = moveOn(before, { ...sight, isSilenced: false, now });
+    const isSilenced = silenced.has(words.name);
+    const { course, says } = moveOn(before, { ...sight, isSilenced, now });
     keep(tx, words, course, former);
-    if (says === null) return;
-    said++;
-    say(tx, words, says, receivers, now);
+    if (says !== null) {
+      said++;
+      say(tx, words, { says, at: now }, receivers);
+    } else if (course?.isKnown && !isSilenced) {
+      say(tx, words, { says: course.flaps ? "flaps" : "begins", at: course.changedAt }, added);
+    }
   };
   for (const { holds, mayBegin, ...words } of standing) {
     const key = keyOf(words.name, words.subject ?? "");
@@ -71,16 +84,37 @@ export async function note(tx: Tx, seen: Seen, now: number): Promise<{ said: num
   for (const row of rows.values()) {
     move(JSON.parse(row.words) as AlarmWords, row, { stands: false, holds: 0, mayBegin: false });
   }
-  return { said };
+  return { said, dropped };
 }
 
 const keyOf = (name: string, subject: string) => `${name}\n${subject}`;
 
-/** Receivers that have left the config. */
-async function straysOf(tx: Tx, receivers: Receiver[]): Promise<string[]> {
-  const there = new Set((await tx.all(KNOWN, [])).map(({ id }) => id));
-  for (const { id } of receivers) there.delete(id);
-  return [...there];
+/** Forgets receivers that have left the config, and takes in those that are new. */
+async function takeReceivers(tx: Tx, receivers: Receiver[]) {
+  const known = await tx.all(KNOWN, []);
+  const left = known.filter(({ id }) => !receivers.some((one) => one.id === id));
+  const dropped = await Promise.all(
+    left.map(async ({ id, place }) => ({ id, place, waiting: (await tx.get(WAITING, [id]))?.count ?? 0 })),
+  );
+  for (const { id } of left) {
+    tx.write(FORGET_ALERTS, [id]);
+    tx.write(FORGET, [id]);
+  }
+  for (const one of receivers) {
+    if (!isKnown(known, one)) KNOW(tx, { id: one.id, place: one.place, at_least: one.atLeast });
+  }
+  return { dropped, added: receivers.filter(({ id }) => !known.some((one) => one.id === id)) };
+}
+
+export async function list(tx: Tx): Promise<AlarmState[]> {
+  return (await tx.all(ALL, [])).map(({ course, words }) => {
+    const { since, hasBegun, flaps, saidAt, changedAt } = JSON.parse(course) as Course;
+    const state = flaps ? "flapping" : since === null ? "quiet" : hasBegun ? "on" : "holding";
+    return {
+      ...(JSON.parse(words) as AlarmWords),
+      ...{ state, since: flaps ? changedAt : since, saidAt: saidAt === 0 ? null : saidAt },
+    };
+  });
 }
 
 function keep(tx: Tx, words: AlarmWords, course: Course | null, former: Row | undefined): void {
@@ -94,23 +128,17 @@ function keep(tx: Tx, words: AlarmWords, course: Course | null, former: Row | un
   if (row.course !== former?.course || row.words !== former.words) SET(tx, row);
 }
 
-function say(tx: Tx, words: AlarmWords, says: Said, receivers: Receiver[], now: number): void {
+function say(tx: Tx, words: AlarmWords, what: { says: Said; at: number }, receivers: Receiver[]): void {
   const { name, severity, subject: of } = words;
   const subject = of ?? "";
+  const to = receivers.filter(({ atLeast }) => isFor(atLeast, severity));
+  if (to.length === 0) return;
   const id = tx.ids.next();
-  for (const [at, receiver] of receivers.filter(({ atLeast }) => isFor(atLeast, severity)).entries()) {
-    BEGIN(tx, { id: receiver.id });
+  // All receivers get it under one id.
+  const alert = JSON.stringify({ ...words, id: tx.ids.show("alr", id), ...what } satisfies Alert);
+  for (const [at, receiver] of to.entries()) {
     tx.write(DROP_OLD, [receiver.id, name, subject]);
-    // All receivers get it under one id.
-    const alert: Alert = { ...words, id: tx.ids.show("alr", id), says, at: now };
-    ADD(tx, {
-      id: at === 0 ? id : tx.ids.next(),
-      receiver: receiver.id,
-      name,
-      subject,
-      says,
-      alert: JSON.stringify(alert),
-    });
+    ADD(tx, { id: at === 0 ? id : tx.ids.next(), receiver: receiver.id, name, subject, says: what.says, alert });
   }
 }
 

@@ -1,14 +1,17 @@
-import type { Alert, ReceiverState } from "../../../model/alert.ts";
+import type { Alert, ReceiverState, Severity } from "../../../model/alert.ts";
 import type { AlertVerbs } from "../../alerts.ts";
 import type { Work } from "../../verbs.ts";
 import { job, sql, type Tx } from "../tx.ts";
 import * as alarms from "./alarms.ts";
+import * as silences from "./silences.ts";
 
 type AlertWorks = {
   [Name in keyof AlertVerbs]: Work<Parameters<AlertVerbs[Name]>, Awaited<ReturnType<AlertVerbs[Name]>>>;
 };
 type Row = {
   id: string;
+  place: string;
+  at_least: Severity;
   due: number;
   lease: number;
   claims: number;
@@ -44,9 +47,12 @@ const FREE = sql<[]>("UPDATE receivers SET lease = 0 WHERE lease > 0");
 export const alertWorks: AlertWorks = {
   noteAlarms: {
     /** Where nothing stands, and nothing did, nothing is written. */
-    answer: (seen) => job(async (tx) => ((await alarms.isIdle(tx, seen)) ? { said: 0 } : undefined)),
+    answer: (seen) => job(async (tx) => ((await alarms.isIdle(tx, seen)) ? { said: 0, dropped: [] } : undefined)),
     run: (seen, now) => job((tx) => alarms.note(tx, seen, now)),
   },
+  alarms: (now) => job(async (tx) => ({ alarms: await alarms.list(tx), silences: await silences.list(tx, now) })),
+  silenceAlarm: (name, how, now) => job(async (tx) => silences.begin(tx, name, how, now)),
+  endSilence: (name, now) => job((tx) => silences.end(tx, name, now)),
   claimAlerts: {
     answer: ({ receivers, leaseFor }, now) =>
       job(async (tx) => ((await ready(tx, receivers, leaseFor, now)).length === 0 ? [] : undefined)),
@@ -93,7 +99,7 @@ export function freeLeases(tx: Tx): void {
   alarms.freeTurn(tx);
 }
 
-const toState = ({ id, sent_at, failing_since, error }: Row, waiting: number): ReceiverState => ({
-  ...{ id, waiting, error },
+const toState = ({ id, place, at_least, sent_at, failing_since, error }: Row, waiting: number): ReceiverState => ({
+  ...{ id, place, atLeast: at_least, waiting, error },
   ...{ sentAt: sent_at, failingSince: failing_since },
 });

@@ -18,7 +18,7 @@ export const NUMBERED_4 = [
 
 /** Returns a read of the newest number that a database of this schema has given, up to LIMIT; 0: none. */
 export function newestNumber(db: Sql, schema: number): () => number {
-  const tables = [...NUMBERED_4, ...(schema < 6 ? [] : ["tasks"]), ...(schema < 7 ? [] : ["audit"])];
+  const tables = [...NUMBERED_4, ...(schema < 6 ? [] : ["tasks"]), ...(schema < 7 ? [] : ["audit", "alerts"])];
   const each = tables.map((table) => `coalesce((SELECT max(id) FROM ${table} WHERE id <= ${LIMIT}), 0)`);
   const newest = db.prepare<[], { id: number }>(
     `SELECT max(${each.join(", ")}, (SELECT max(given) FROM epochs)) AS id`,

@@ -11,9 +11,14 @@ export const ALARMS_7 = `
   ) STRICT;
   CREATE INDEX alerts_receiver ON alerts (receiver, id);
 
-  -- 'due': when it may be sent something; 'lease': until when another is at it.
+  -- Nothing is said of these meanwhile.
+  CREATE TABLE silences (
+    name TEXT PRIMARY KEY, since INTEGER NOT NULL, until INTEGER NOT NULL, reason TEXT
+  ) STRICT, WITHOUT ROWID;
+
+  -- 'place' and 'at_least': of the config; 'due': when it may be sent something; 'lease': until when another is at it.
   CREATE TABLE receivers (
-    id TEXT PRIMARY KEY, due INTEGER NOT NULL DEFAULT 0, lease INTEGER NOT NULL DEFAULT 0, claims INTEGER NOT NULL DEFAULT 0,
+    id TEXT PRIMARY KEY, place TEXT NOT NULL, at_least TEXT NOT NULL, due INTEGER NOT NULL DEFAULT 0, lease INTEGER NOT NULL DEFAULT 0, claims INTEGER NOT NULL DEFAULT 0,
     failures INTEGER NOT NULL DEFAULT 0, failing_since INTEGER, error TEXT, sent_at INTEGER
   ) STRICT, WITHOUT ROWID;
 `;
