@@ -48,6 +48,7 @@ const PARTS: Record<string, string> = {
   drain: "held, outage",
   growth: "claims, ordered, random",
   mirror: "disk, s3",
+  operate: "asked, served, pages",
   peers: "bullmq, pgboss, plainjob",
 };
 

@@ -2,11 +2,12 @@ import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { databaseOf } from "../../../src/store/backup.ts";
 import type { Page, Store } from "../../../src/store/store.ts";
-import type { Bench } from "../bench.ts";
+import { type Bench, chooseParts } from "../bench.ts";
 import { median, quantile, type Row } from "../measure.ts";
 import { openBenchStore } from "../seed.ts";
 import { SECRET } from "../start-relay.ts";
 import { fill } from "./fill.ts";
+import { measurePages } from "./pages.ts";
 import { measureServed } from "./served.ts";
 
 // What an operator asks of a database of years: each list, filter, count and search, from the newest page and from anywhere.
@@ -67,6 +68,15 @@ export const benchOperate: Bench = async (conditions) => {
   const dir = keep === null ? folder() : join(keep, `operate-${events}`);
   mkdirSync(dir, { recursive: true });
   await fill(dir, Math.ceil(events), 600, say);
+  const parts = chooseParts(conditions, ["asked", "served", "pages"]);
+  return [
+    ...(parts.includes("asked") ? await measureAsked(dir, events, say) : []),
+    ...(parts.includes("served") ? await measureServed(dir, conditions) : []),
+    ...(parts.includes("pages") ? await measurePages(dir, conditions) : []),
+  ];
+};
+
+async function measureAsked(dir: string, events: number, say: (text: string) => void): Promise<Row[]> {
   const begun = performance.now();
   const { store } = await openBenchStore(dir, { endpoints: ENDPOINTS });
   const opened = performance.now() - begun;
@@ -88,8 +98,8 @@ export const benchOperate: Bench = async (conditions) => {
   }
   await store.close();
   say(`operate: ${events} events, ${(statSync(databaseOf(join(dir, "data"))).size / events).toFixed(0)} bytes each`);
-  return [...rows, ...(await measureServed(dir, conditions))];
-};
+  return rows;
+}
 
 function row(figure: string, took: number[], atMost: number): Row {
   const p99 = quantile(took, 0.99);

@@ -5,14 +5,11 @@ import type { Conditions } from "../bench.ts";
 import { writeTemplate } from "../load/bodies.ts";
 import { needWrk, postEvents } from "../load/wrk.ts";
 import { quantile, type Row, tailRow } from "../measure.ts";
-import { freePort } from "../processes.ts";
-import { openBenchStore } from "../seed.ts";
-import { benchConfig, SECRET, startRelay } from "../start-relay.ts";
 import { emptySide, takeTurns } from "../turns.ts";
+import { startOver, TOKEN } from "./over.ts";
 
 // A relay over a database of years: its start, its status, and events that come in while its API is asked.
 
-const TOKEN = "a-token-of-the-bench-that-is-long-enough";
 const CONNECTIONS = 64;
 const WARM_UP = 2;
 const EVERY = 1_000;
@@ -42,24 +39,8 @@ export async function measureServed(dir: string, { rounds, seconds, say }: Condi
   const [alone, asked] = [emptySide(), emptySide()];
   const [starts, firsts, statuses, answers]: number[][] = [[], [], [], []];
   for (let round = 1; round <= rounds; round++) {
-    // Nothing works beside the load, so the titles of the round before are still to be indexed.
-    const { store } = await openBenchStore(dir, { endpoints: [] });
-    while ((await store.indexTitles()).isMore);
-    await store.close();
-    const port = await freePort();
-    const base = `http://127.0.0.1:${port}`;
-    const to = (id: string, events: string[]) => ({ id, url: "http://127.0.0.1:9/", secret: SECRET, events });
-    const config = benchConfig({
-      admin: { listen: `127.0.0.1:${port}`, token: TOKEN },
-      // No worker takes them, and what waits is counted at each look: it would grow from round to round.
-      endpoints: [to("cms", ["no.event"]), to("archive", ["no.event"])],
-      mirror: { enabled: false },
-      // What is old stays: pruning has a bench of its own (npm run test:retention).
-      retention: { bodies: "3650d", attempts: "3650d" },
-    });
-    const begun = performance.now();
-    const relay = await startRelay(dir, config, { workers: false });
-    starts!.push(performance.now() - begun);
+    const { relay, base, took } = await startOver(dir);
+    starts!.push(took);
     try {
       firsts!.push(await ask(`${base}/api/v1/status`));
       for (let n = 0; n < ASKS; n++) statuses!.push(await ask(`${base}/api/v1/status`));

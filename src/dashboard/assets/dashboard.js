@@ -56,8 +56,10 @@
   }
 
   function enhance(from = document) {
-    for (const time of all("time[datetime]", from))
+    for (const time of all("time[datetime]", from)) {
+      time.title = time.dateTime;
       time.textContent = exact(new Date(time.dateTime), "millis" in time.dataset);
+    }
     for (const place of all("[data-zone]", from)) place.textContent = zone;
     for (const button of all("[data-copy], [data-copy-of], [data-theme-switch], [data-keys]", from))
       button.hidden = false;
@@ -132,15 +134,7 @@
     ["Enter", "open it"],
     ["x", "select it"],
     ["u", "back to the list"],
-    ["g o", "Overview"],
-    ["g e", "Events"],
-    ["g v", "Videos"],
-    ["g d", "Deliveries"],
-    ["g p", "Endpoints"],
-    ["g m", "Media"],
-    ["g q", "Quarantine"],
-    ["g a", "Audit"],
-    ["g s", "Settings"],
+    ...Object.entries(PLACES).map(([key, path]) => [`g ${key}`, path.slice(1) || "overview"]),
   ];
 
   const dialog = document.createElement("dialog");

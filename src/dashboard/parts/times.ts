@@ -54,7 +54,11 @@ export function createTimes(now: number, zone: string) {
     return `${year}-${month!.padStart(2, "0")}-${day!.padStart(2, "0")} ${time}`;
   }
 
-  const isoOf = (ms: number) => new Date(ms).toISOString();
+  /** To the second unless the thousandth is shown: three digits that are never the same add a tenth to a list. */
+  function isoOf(ms: number, millis = false): string {
+    const iso = new Date(ms).toISOString();
+    return millis ? iso : iso.replace(/\.\d+/, "");
+  }
 
   /** "3 min ago"; the script keeps it right. */
   function since(time: Time): Html {
@@ -65,9 +69,9 @@ export function createTimes(now: number, zone: string) {
   /** `millis`: to the thousandth; `relative`: how far away it is, too. */
   function at(time: Time, { millis = false, relative = false } = {}): Html {
     const ms = msOf(time);
-    const iso = isoOf(ms);
+    const iso = isoOf(ms, millis);
     const away = relative ? html` <span class="soft" data-ago="${iso}">${relativeTime(ms, now)}</span>` : none;
-    return html`<time datetime="${iso}" title="${iso}"${flag("data-millis", millis)}>${exact(ms, millis)}</time>${away}`;
+    return html`<time datetime="${iso}"${flag("data-millis", millis)}>${exact(ms, millis)}</time>${away}`;
   }
 
   return {

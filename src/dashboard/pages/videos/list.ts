@@ -14,7 +14,10 @@ import { thumb } from "../../parts/videos/copy.ts";
 
 type Row = Awaited<ReturnType<typeof readVideos>>["rows"][number];
 
-const readVideos = (visit: Visit) => readList(videos, visit, { isCounted: true });
+/** Fewer than in other lists: each row has a picture, its copies and what its apps lack, and a page is to stay light. */
+const SHOWN = 30;
+
+const readVideos = (visit: Visit) => readList(videos, visit, { isCounted: true, limit: SHOWN });
 
 const STATES = choicesOf(["draft", "ready", "deleted", "failed", "unknown"]);
 
