@@ -26,7 +26,8 @@ export function bodyTemplate(media = "https://media.wochit.example"): string {
   };
   const padding = BYTES - JSON.stringify(event).length;
   if (padding < 0) throw new Error(`the links are too long for a body of ${BYTES} bytes`);
-  return JSON.stringify({ ...event, title: "A title, as people write them. ".repeat(20).slice(0, padding) });
+  // With a word that many titles have, also those that `operate` has filled its database with.
+  return JSON.stringify({ ...event, title: "A river, as people write of it. ".repeat(20).slice(0, padding) });
 }
 
 /** A body of its own: the template with an id in it. */

@@ -48,7 +48,8 @@ export async function ofTitle(tx: Tx, q: string, wish: Wish): Promise<Filter & {
     const first = limit === undefined ? [] : await newest(tx, [own(videos, rest)], limit);
     if (limit === undefined || first.length < limit) return [walk(rest, condition)];
     const end = first.at(-1)!;
-    const these: Source = { id: "e.id", from: "events e", where: [isOneOf("e.id", first)] };
+    const isFew = first.length <= FEW;
+    const these = isFew ? { id: "e.id", from: "events e", where: [isOneOf("e.id", first)] } : own(videos, rest);
     const isNewer = when("e.id > ?", end);
     const near = await newest(tx, [walk([], isNewer)], NEAR);
     if (near.length < NEAR) return [these, walk(rest, isNewer, ofOlder)];
