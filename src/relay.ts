@@ -224,11 +224,11 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
         if (workers) {
           parts.start();
           endpoints.apply(config.endpoints);
-          const targets = () => parts.now.mirror.targets;
-          const runs = createRuns({ store, config: () => config, targets, ports, self });
+          const mirror = () => parts.now.mirror;
+          const runs = createRuns({ store, config: () => config, mirror, ports, self });
           tasks = startTasks({ store, ports, decode: decodeKept, runs }, wake);
           titles = startTitles({ store, clock });
-          pruning = startPruning({ store, ports, config: () => config, targets });
+          pruning = startPruning({ store, ports, config: () => config, targets: () => mirror().targets });
         }
         const database = databaseOf(config.dataDir);
         if (options.checks) {

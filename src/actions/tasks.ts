@@ -23,6 +23,7 @@ const LEAST_RATE = 0.001;
 /** What a verb makes of one, for people: "12 retried". */
 export const DONE: Record<TaskVerb | RunVerb, string> = {
   verify: "verified",
+  move: "moved",
   backup: "made",
   prune: "pruned",
   retry: "retried",

@@ -1,5 +1,6 @@
 import type { Filter, Filters, FilterValues } from "../actions/list.ts";
 import { checkRange, parseTime, TIME_FORMS } from "../actions/parse-time.ts";
+import { parseSize } from "../config/units.ts";
 import { RelayError } from "../errors.ts";
 import type { Page } from "../store/store.ts";
 import type { Args, Option, Options } from "./args.ts";
@@ -119,6 +120,15 @@ export function readRange(
     throw error instanceof RelayError ? new RelayError(error.code, inZone(error.message, zone)) : error;
   }
   return range;
+}
+
+/** Bytes a second; null: no limit. */
+export function readByteRate(args: Args): number | null {
+  const text = args.text("rate");
+  if (text === undefined) return null;
+  const rate = parseSize(text);
+  if (rate === null || rate === 0) throw new RelayError("usage", `--rate must be a size like 50MiB, not "${text}"`);
+  return rate;
 }
 
 export function readLimit(args: Args): number {

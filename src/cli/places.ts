@@ -1,11 +1,4 @@
-import type { Store } from "../store/store.ts";
-import { nameOfPlace, placeOfTarget, type Target, type TargetPlace, typeOf } from "../targets/table.ts";
-
-/** The id of the target that the config names; null: it has never held a copy. Writes nothing. */
-export async function findPresent(store: Pick<Store, "targets">, target: Target): Promise<string | null> {
-  const name = nameOfPlace(placeOfTarget(target));
-  return (await store.targets()).find(({ place }) => nameOfPlace(place) === name)?.id ?? null;
-}
+import { type TargetPlace, typeOf } from "../targets/table.ts";
 
 /** What an operator calls a target. */
 export const describePlace = (place: TargetPlace) => typeOf(place).describe(place);

@@ -1,5 +1,6 @@
 import type { Link } from "../actions/json.ts";
 import type { Sources } from "../actions/list.ts";
+import { findPresent } from "../actions/move/copies.ts";
 import { type Config, parseListen } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import { mediaLink, originOf } from "../links/durable-link.ts";
@@ -9,7 +10,6 @@ import { lookAtMachine } from "../platform/machine.ts";
 import { auditedStore } from "../store/access/audited.ts";
 import type { Store } from "../store/store.ts";
 import type { MirrorTarget } from "../targets/target.ts";
-import { findPresent } from "./places.ts";
 import type { Program } from "./program.ts";
 
 /**

@@ -137,10 +137,16 @@ function describe({ count, oldest, newest, byEndpoint }: Matching, { noun }: Pic
 }
 
 /**
- * Shows a task until it has ended, and works it where no relay does. Interrupted it leaves the task to the relay, or to its
- * next start. Resolves with the exit code.
+ * Shows a task until it has ended, and works it where no relay does, unless `works` is false. Interrupted it leaves the task to
+ * the relay, or to its next start. Resolves with the exit code.
  */
-async function follow(program: Program, args: Args, store: Store, id: string): Promise<number> {
+export async function follow(
+  program: Program,
+  args: Args,
+  store: Store,
+  id: string,
+  { works = true } = {},
+): Promise<number> {
   const { ports, stderr } = program;
   const { clock } = ports;
   const signal = abortWhenStopped(program);
@@ -162,7 +168,7 @@ async function follow(program: Program, args: Args, store: Store, id: string): P
       });
   let task = await show();
   while (task.endedAt === null && !signal.aborted) {
-    if (working === null && clock.elapsed() - since >= MOMENT) {
+    if (works && working === null && clock.elapsed() - since >= MOMENT) {
       const { job } = await store.claimTask({ id, now: clock.now(), leaseFor: LEASE });
       if (job !== null) working = work(job);
     }

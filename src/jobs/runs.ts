@@ -1,4 +1,4 @@
-import { errorLine } from "../errors.ts";
+import { errorLine, LeaseLost } from "../errors.ts";
 import { LEASE } from "../model/job.ts";
 import type { RunOptions, RunOutcome, RunVerb, TaskJob } from "../model/task.ts";
 import { every } from "../platform/timing.ts";
@@ -6,7 +6,9 @@ import type { Ports } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 
 /** What each verb does that is not done in pieces; it ends when the signal aborts. */
-export type Runs = { [Verb in RunVerb]: (options: RunOptions, signal: AbortSignal) => Promise<RunOutcome> };
+export type Runs = {
+  [Verb in RunVerb]: (options: RunOptions, signal: AbortSignal, job: TaskJob) => Promise<RunOutcome>;
+};
 
 /**
  * Does what a claimed task is for, as a whole. When the signal aborts the task is given back, and begins anew with its next
@@ -28,12 +30,12 @@ export async function runTask(
   const renew = async () => {
     // A store in trouble is no loss of the task: the lease may run out then.
     const isOurs = await store.renewTask(job, LEASE).catch(() => true);
-    if (!isOurs) ending.abort(new Error("the task was canceled"));
+    if (!isOurs) ending.abort(new LeaseLost("the task was canceled"));
   };
   const stopRenewing = every(RENEW_EVERY, clock, renew);
   try {
     const { filter } = await store.task(job.id);
-    const outcome = await runs[job.verb](filter, ending.signal);
+    const outcome = await runs[job.verb](filter, ending.signal, job);
     if (!ending.signal.aborted) await store.endRun(job, outcome, clock.now());
   } catch (error) {
     if (!ending.signal.aborted) await store.failTask(job, errorLine(error), clock.now());

@@ -118,6 +118,7 @@ export function startTasks(
       .catch((error) => log.error("a task could not be ended", { task: job.id, error: errorLine(error) }))
       .finally(() => {
         running.delete(work);
+        onWork();
         wake();
       });
     running.add(work);

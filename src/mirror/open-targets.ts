@@ -101,6 +101,7 @@ function whenOpen(open: () => Promise<MirrorTarget>): MirrorTarget {
     delete: async (...given) => (await open()).delete(...given),
     open: async (...given) => (await open()).open(...given),
     read: async (...given) => (await open()).read(...given),
+    file: async (...given) => (await open()).file(...given),
     list: async (...given) => (await open()).list(...given),
     oddities: async () => (await open()).oddities(),
     close: async () => (await open()).close(),

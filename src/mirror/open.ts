@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { Config } from "../config/schema.ts";
 import { errorLine } from "../errors.ts";
 import { type Queue, startWorker, type Worker } from "../jobs/worker.ts";
-import type { Job } from "../model/job.ts";
+import type { Job, QueueName } from "../model/job.ts";
 import type { Copy } from "../model/medium.ts";
 import { openOutbound } from "../platform/net/outbound.ts";
 import type { Ports } from "../ports.ts";
@@ -10,6 +10,7 @@ import type { Store } from "../store/store.ts";
 import { createCopyLocks } from "./copy-locks.ts";
 import { deletionQueue } from "./delete/queue.ts";
 import { downloadQueue } from "./download/queue.ts";
+import { createMover } from "./move/mover.ts";
 import { openTargets } from "./open-targets.ts";
 import { createCopies } from "./serve/copy.ts";
 import { spooledFiles, sweepSpool } from "./spool/spool.ts";
@@ -58,6 +59,11 @@ export async function openMirror(options: {
   const uploads = uploadQueue({ config, store, target, targetId, ports, spoolDir, targetHealth, locks });
   const deletions = deletionQueue({ store, targets, ports, spoolDir, locks });
   const queues = [...(config.enabled ? [downloads] : []), uploads, deletions];
+  /** How many jobs of each queue run. */
+  const running: Partial<Record<QueueName, number>> = {};
+  // New copies go before those that are moved.
+  const isBusy = () => (running.upload ?? 0) > 0 || (running.download ?? 0) >= config.concurrency;
+  const mover = createMover({ config, store, targets, ports, spoolDir, targetHealth, locks, isBusy, onSettled });
   let workers: Worker[] = [];
 
   return {
@@ -72,16 +78,26 @@ export async function openMirror(options: {
     start(): void {
       // A settled job may open gates and make the medium's next job due.
       workers = (queues as Queue<Job>[]).map((queue) => {
-        const run: typeof queue.run = (job, lease) => queue.run(job, lease).finally(onSettled);
+        const { name } = queue;
+        const run: typeof queue.run = (job, lease) => {
+          running[name] = (running[name] ?? 0) + 1;
+          return queue.run(job, lease).finally(() => {
+            running[name]!--;
+            onSettled?.();
+          });
+        };
         return startWorker({ ...queue, run }, store, ports);
       });
+      mover.start();
     },
+    /** Moves copies into the present target, as a task asks for it. */
+    move: mover.move,
     wake(): void {
       for (const worker of workers) worker.wake();
     },
     /** Gives running jobs `grace` milliseconds to end; a later start resumes or repeats what is cut off. */
     async stop(grace: number): Promise<void> {
-      await Promise.all(workers.splice(0).map((worker) => worker.stop(grace)));
+      await Promise.all([mover.stop(), ...workers.splice(0).map((worker) => worker.stop(grace))]);
     },
     /** Closes the connections of a stopped mirror. */
     async close(): Promise<void> {

@@ -4,8 +4,11 @@ import type { JobState } from "./job.ts";
 /** What is done to many: `deliveries retry` and `cancel`, `events replay`, `quarantine reprocess`. */
 export type TaskVerb = "retry" | "cancel" | "replay" | "reprocess";
 
-/** What the relay does for long, as a whole: `media verify`, `backup`, `prune`. After a restart it is begun again. */
-export const RUN_VERBS = ["verify", "backup", "prune"] as const;
+/**
+ * What the relay does for long, as a whole: `media verify`, `media move`, `backup`, `prune`. After a restart it is begun again;
+ * what was moved by then stays moved.
+ */
+export const RUN_VERBS = ["verify", "move", "backup", "prune"] as const;
 export type RunVerb = (typeof RUN_VERBS)[number];
 
 export const isRun = (verb: TaskVerb | RunVerb): verb is RunVerb => RUN_VERBS.some((one) => one === verb);
@@ -18,10 +21,12 @@ export type RunOptions = {
   until?: number | undefined;
   /** Of `verify`: downloads again what is missing or damaged. */
   mend?: boolean | undefined;
+  /** Of `move`: deletes what was moved where it was. */
+  deleteSource?: boolean | undefined;
   rate?: number | undefined;
 };
 
-/** What one came to. `error`: what is wrong with those that failed. */
+/** What one came to, beside what it counted on its way. `error`: what is wrong with those that failed. */
 export type RunOutcome = { total: number; done: number; failed: number; error: string | null };
 
 /** "counting": what it takes is counted, and nothing is done before that was confirmed. */

@@ -3,10 +3,11 @@ import { backupProcess, makeBackup } from "../backup/make.ts";
 import { backupFolder } from "../backup/schedule.ts";
 import type { Config } from "../config/schema.ts";
 import type { Runs } from "../jobs/runs.ts";
-import type { Targets } from "../mirror/open-targets.ts";
+import type { Mirror } from "../mirror/open.ts";
 import type { Pruned } from "../model/retention.ts";
 import type { RunOptions } from "../model/task.ts";
 import { type Command, runOwnProcess } from "../platform/processes/own-process.ts";
+import { sleep } from "../platform/timing.ts";
 import type { Ports } from "../ports.ts";
 import { databaseOf } from "../store/backup.ts";
 import type { Store } from "../store/store.ts";
@@ -15,16 +16,19 @@ import { archiverOf } from "./pruning.ts";
 /** What `media verify --json` prints at its end. */
 type Verified = Record<"copies" | "good" | "missing" | "damaged" | "unreadable" | "mended" | "unreached", number>;
 
+/** How soon a move goes on in the next mirror, in milliseconds. */
+const MIRROR_AGAIN = 200;
+
 /** What the relay does as a whole when the admin API asks for it; what reads much is a process of its own. */
 export function createRuns(parts: {
   store: Store;
   /** As it is at each call. */
   config(): Config;
-  targets(): Targets;
+  mirror(): Pick<Mirror, "move" | "targets">;
   ports: Ports;
   self: Command;
 }): Runs {
-  const { store, config, targets, ports, self } = parts;
+  const { store, config, mirror, ports, self } = parts;
   return {
     async verify(options, signal) {
       const { file } = config();
@@ -38,17 +42,27 @@ export function createRuns(parts: {
       return { total: copies + unreached, done: good, failed: copies - good + unreached, error };
     },
 
+    async move({ deleteSource = false, rate = null }, signal, job) {
+      // It stops with its mirror, which a new config replaces.
+      while (!signal.aborted && (await mirror().move(job, { deleteSource, rate }, signal)) === "stopped") {
+        await sleep(MIRROR_AGAIN, ports.clock, signal);
+      }
+      const { total, done, failed } = await store.task(job.id);
+      // All was counted on the way.
+      return { total: Math.max(total ?? 0, done + failed), done: 0, failed: 0, error: null };
+    },
+
     async backup(_, signal) {
       const { backup, dataDir } = config();
       const dir = backupFolder(backup ?? {}, dataDir);
       const run = backupProcess(databaseOf(dataDir), self);
-      const places = { dir, target: targets().present, store, ports };
+      const places = { dir, target: mirror().targets.present, store, ports };
       await makeBackup(places, backup?.to ?? "dir", run, signal, { planned: false });
       return { total: 1, done: 1, failed: 0, error: null };
     },
 
     async prune(_, signal) {
-      const archive = archiverOf(parts);
+      const archive = archiverOf({ ...parts, targets: () => mirror().targets });
       const { pruned, isWhole, archiveError } = await pruneNow(store, config(), ports, { archive, signal });
       const rows = rowsOf(pruned);
       const lost = isWhole ? null : "another took over before its end: nothing is lost, it goes on there";

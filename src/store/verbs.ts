@@ -101,6 +101,14 @@ export const storeVerbs = {
   countListed: longRead,
   dropQuarantined: write,
 
+  copiesElsewhere: longRead,
+  // The file is put once this has answered.
+  placeMove: write,
+  settleMove: write,
+  failedMoves: read,
+  dropFormerCopies: write,
+  noteWait: write,
+
   countMatching: longRead,
   createTask: write,
   confirmTask: write,

@@ -16,6 +16,8 @@ export type About = {
   again: boolean;
   /** Readable by the relay's user only. */
   isPrivate?: boolean;
+  /** Called between pieces of what is copied, with the bytes of the piece before, and awaited. */
+  pace?(bytes: number, signal: AbortSignal): Promise<void>;
 };
 
 /** A name that a media row may have for a copy. */
@@ -46,8 +48,8 @@ export type Opened =
       read(start: number, end: number): ReadableStream<Uint8Array>;
       close(): Promise<void>;
     }
-  /** An address elsewhere, valid for some hours. */
-  | { is: "elsewhere"; url: string };
+  /** An address elsewhere, valid for `lasts` milliseconds: some hours. */
+  | { is: "elsewhere"; url: string; lasts: number };
 
 /**
  * Where copies are kept. Keys are paths of one or more parts (mirror/upload/object-keys.ts); `partsOfKey` refuses
@@ -71,6 +73,8 @@ export type MirrorTarget = {
   open(key: string, method: "GET" | "HEAD"): Promise<Opened | null>;
   /** All bytes of what the key holds; null: nothing. The caller reads to the end, or ends the iteration. */
   read(key: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array> | null>;
+  /** The path of the file that the key holds, only to be read; null: it holds nothing, or no file of this machine. */
+  file(key: string): Promise<string | null>;
   /** The keys directly below this folder, in no order; empty where there is no such folder. */
   list(folder: string, signal?: AbortSignal): Promise<Listed[]>;
   /** What an operator should know of its work so far, one line each. */

@@ -95,6 +95,10 @@ const CALLS: Record<string, (stage: Stage) => Call[]> = {
     { body: {}, status: 409 },
   ],
   rotateLinks: () => [{ body: { keep: "12h" } }, {}],
+  moveMedia: () => [
+    { body: { dryRun: true, bytesPerSecond: 1_000 } },
+    { body: { deleteSource: true, bytesPerSecond: 1_000_000, expect: 99 }, status: 202 },
+  ],
   listQuarantine: () => [{}, { query: "total=true" }, { query: "reason=invalid_event" }],
   showQuarantined: ({ refused }) => [{ path: refused }],
   readQuarantinedBody: ({ refused }) => [{ path: refused }],

@@ -15,6 +15,7 @@ import { storeLanesContract } from "./store-lanes.ts";
 import { storeLinksContract } from "./store-links.ts";
 import { storeListsContract } from "./store-lists.ts";
 import { storeMediaContract } from "./store-media.ts";
+import { storeMovesContract } from "./store-moves.ts";
 import { storeNoticesContract } from "./store-notices.ts";
 import { storeRetentionContract } from "./store-retention.ts";
 import { storeSessionsContract } from "./store-sessions.ts";
@@ -41,6 +42,7 @@ export const storeContracts = [
   storeLinksContract,
   storeListsContract,
   storeMediaContract,
+  storeMovesContract,
   storeNoticesContract,
   storeRetentionContract,
   storeSessionsContract,

@@ -38,6 +38,9 @@ const MIRROR: Command = { do: "mirror" };
 const READY: Command = { do: "post", type: "video.ready", v: "v", video: "a" };
 const DELETED: Command = { do: "post", type: "video.delete", v: "v" };
 const DELETES: Command = { do: "config", onDelete: "delete" };
+const BEGIN: Command = { do: "begin move", pick: 0 };
+const END: Command = { do: "end move", pick: 0, deletes: false };
+const MOVED: Command[] = [READY, MIRROR, { do: "config", target: "t2" }, BEGIN];
 const LATER: Command[] = [{ do: "pass", ms: 8 * DAY }, { do: "delete" }];
 
 /** Lists for mistakes that only hundreds of random walks meet (`npm run test:model -- --mistakes`). */
@@ -85,6 +88,13 @@ const LISTS: Partial<Record<Mistake, Command[]>> = {
     ...([READY, { do: "claim" }, { do: "settle", pick: 0 }, { do: "claim uploads" }] as Command[]),
     ...([{ do: "put", pick: 0, dies: true }, { do: "config", target: "t2" }, MIRROR, { do: "delete" }] as Command[]),
   ],
+  "a move turns what is being downloaded": [
+    ...([{ do: "post", type: "draft.new", v: "v", thumb: "x" }, MIRROR, { do: "config", target: "t2" }] as Command[]),
+    ...([{ do: "post", type: "draft.update", v: "v", thumb: "x" }, { do: "claim" }, BEGIN, END] as Command[]),
+  ],
+  "a move turns a copy that was let go": [...MOVED, { do: "forget", v: "v" }, END],
+  "where a copy was to be moved is forgotten": [...MOVED, { do: "forget", v: "v" }, END, { do: "delete" }],
+  "what moves have left behind is forgotten": [...MOVED, END, { do: "forget", v: "v" }, { do: "delete" }],
 };
 
 for (const mistake of media.mistakes) {

@@ -15,6 +15,8 @@ const BOUNDED: [RegExp, string][] = [
   [/^SCAN (d|m|v|a): .* WHERE 1 = 1 ORDER BY \w\.id DESC LIMIT/, "the newest, without any condition"],
   [/^SCAN (p USING INDEX archive_parts_day|archive_parts|archive_files)$/, "a few files a day"],
   [/^SCAN (e|archive_erasures) USING COVERING INDEX archive_erasures_due/, "files that are to be written anew"],
+  [/^SCAN moves USING INDEX moves_placed/, "copies on their way"],
+  [/^SCAN moves USING INDEX moves_failed: DELETE /, "what the last task could not move"],
   [/^SCAN sessions$/, "a number of them is kept"],
   [/^SCAN link_secrets\b/, "fifty are valid at most, and those that have ended are removed"],
   [/^SCAN (alarms|receivers|silences)$/, "as many as alarms stand or are silenced, and as the config has receivers"],

@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
 import { errorLine } from "../../errors.ts";
 import type { Medium } from "../../model/medium.ts";
+import { createThrottle } from "../../platform/throttle.ts";
 import { sleep } from "../../platform/timing.ts";
 import type { Clock } from "../../ports.ts";
 import type { Store } from "../../store/store.ts";
 import { isoTime, pick } from "../json.ts";
 import { walk } from "../list.ts";
 import { hasCopy, type Kept, type MediaFilter } from "../media.ts";
-import { createThrottle } from "./throttle.ts";
 
 /** What is wrong with a copy. `unreadable`: reading it fails. `detail` in words: "is cut: 5 of 7 bytes". */
 export type Wrong = { fault: "missing" | "damaged" | "unreadable"; detail: string };

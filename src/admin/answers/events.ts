@@ -8,6 +8,7 @@ import type {
   quarantinedJson,
   VideoJson,
 } from "../../actions/json.ts";
+import type { Movable } from "../../actions/move/copies.ts";
 import { count, orNull, pageOf, shapeOf, text, time } from "./shape.ts";
 
 // What events, deliveries, videos, media and quarantine answer (CONTRACT, "Admin listener").
@@ -146,5 +147,17 @@ export const preview = shapeOf<PreviewJson>()(
     headers: v.record(text, text),
     ...{ bytes: count, sha256: text },
     body: v.pipe(text, v.description("The bytes, as text")),
+  }),
+);
+
+const copySum = { copies: count, bytes: count };
+export const movable = shapeOf<Movable>()(
+  "Movable",
+  v.object({
+    ...copySum,
+    seconds: v.pipe(orNull(count), v.description("How long it takes at that rate; null: no rate was given")),
+    to: v.pipe(text, v.description("The present target")),
+    from: v.array(v.object({ place: text, ...copySum })),
+    left: v.pipe(v.object(copySum), v.description("What earlier moves have left where it was")),
   }),
 );

@@ -1,9 +1,10 @@
 import * as v from "valibot";
 import { copyFilters, media, retryMedium, showMedium } from "../../actions/media.ts";
+import { countMovable, startMove } from "../../actions/move/copies.ts";
 import { KEEP, readKeep, rotateLinks } from "../../actions/relay/rotate-links.ts";
 import { startRun } from "../../actions/tasks.ts";
 import { DURATION } from "../../config/units.ts";
-import { medium, mediumPage } from "../answers/events.ts";
+import { medium, mediumPage, movable } from "../answers/events.ts";
 import { rotatedLinks } from "../answers/links.ts";
 import { taskMade } from "../answers/relay.ts";
 import { bodyEntries } from "../many.ts";
@@ -21,6 +22,12 @@ type VerifyBody = {
 
 /** Bytes a second: more than any disk reads. */
 const MOST_RATE = 2 ** 40;
+
+const byteRate = v.optional(
+  v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MOST_RATE), v.description("At most so much")),
+);
+
+type MoveBody = { deleteSource?: boolean; bytesPerSecond?: number; dryRun?: boolean; expect?: number };
 
 const TAG = { tag: "media" } as const;
 
@@ -55,9 +62,7 @@ export const mediaOperations: Operation[] = [
     body: v.strictObject({
       ...bodyEntries(copyFilters),
       mend: v.optional(v.pipe(v.boolean(), v.description("Download again what is missing or damaged"))),
-      bytesPerSecond: v.optional(
-        v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MOST_RATE), v.description("At most so much")),
-      ),
+      bytesPerSecond: byteRate,
     }) as unknown as Schema<VerifyBody>,
     accepted: taskMade,
     errors: ["task_running"],
@@ -85,6 +90,35 @@ export const mediaOperations: Operation[] = [
       const rotated = await rotateLinks(store, config, readKeep(keep), ports);
       await refreshLinks();
       return rotated;
+    },
+  }),
+  operation({
+    ...{ ...TAG, method: "POST", path: "/media/move", id: "moveMedia" },
+    summary: "Brings copies from where they are into the present target, as a task",
+    more: "dryRun answers how many there are (200); else 202 with a task. Its failed counts copies that are gone or damaged where they were; error says of the last why, or what it waits for.",
+    body: v.strictObject({
+      deleteSource: v.optional(
+        v.pipe(v.boolean(), v.description("Delete copies where they were, once they are proven where they are now")),
+      ),
+      bytesPerSecond: byteRate,
+      dryRun: v.optional(v.pipe(v.boolean(), v.description("Count only, and change nothing"))),
+      expect: v.optional(
+        v.pipe(
+          v.number(),
+          v.integer(),
+          v.minValue(0),
+          v.description("The count that was confirmed: 409 where there are more by now"),
+        ),
+      ),
+    }) as unknown as Schema<MoveBody>,
+    answer: movable,
+    accepted: taskMade,
+    errors: ["conflict", "count_changed", "task_running"],
+    async run({ body, caller, signal }, { store, config, ports }) {
+      const { deleteSource = false, bytesPerSecond: rate = null, dryRun = false, expect = null } = body;
+      if (dryRun) return countMovable(store, config.mirror.target, { rate, signal });
+      const how = { deleteSource, rate, expect, by: `api ${caller.name}`, signal };
+      return accepted({ task: await startMove(store, config, how, ports.clock.now()) });
     },
   }),
 ];

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { opendir } from "node:fs/promises";
 import { isIP } from "node:net";
 import { resolve } from "node:path";
+import { findPresent } from "../../actions/move/copies.ts";
 import { reachable } from "../../actions/relay/ready.ts";
 import type { SecretsWanted } from "../../config/hidden.ts";
 import type { Inspection } from "../../config/load.ts";
@@ -20,7 +21,7 @@ import { hasColors, printJson } from "../output/print.ts";
 import { createProgress } from "../output/progress.ts";
 import { harmless } from "../output/terminal-text.ts";
 import { inZone } from "../output/times.ts";
-import { describePlace, findPresent, folderOfPlace } from "../places.ts";
+import { describePlace, folderOfPlace } from "../places.ts";
 import { abortWhenStopped, type Program } from "../program.ts";
 
 /** Names of probes line up below each other up to this width. */

@@ -2,12 +2,11 @@ import { opendir } from "node:fs/promises";
 import { formatCount, formatSize, relativeTime } from "../../actions/format.ts";
 import { copyFilters } from "../../actions/media.ts";
 import { type Finding, type VerifySummary, verifyCopies } from "../../actions/verify/copies.ts";
-import { parseSize } from "../../config/units.ts";
 import { errorLine, RelayError } from "../../errors.ts";
 import type { TargetPlace } from "../../targets/table.ts";
 import type { Args } from "../args.ts";
 import type { Command } from "../command.ts";
-import { commonOptions, filterOptions, rangeOptions, readFilters, readRange } from "../options.ts";
+import { commonOptions, filterOptions, rangeOptions, readByteRate, readFilters, readRange } from "../options.ts";
 import { print, printJson } from "../output/print.ts";
 import { createProgress } from "../output/progress.ts";
 import { harmless } from "../output/terminal-text.ts";
@@ -40,7 +39,7 @@ export const verify: Command = {
 With --json each finding is an object with a "fault" (missing, damaged, unreadable); the last object is the summary.
 Exit code 1 when something is wrong, or could not be read.`,
   async run(program, args) {
-    const rate = readRate(args);
+    const rate = readByteRate(args);
     const filter = { ...readFilters(args, copyFilters, program), ...readRange(args, program) };
     const mend = args.flag("mend");
     const { store, places, targets } = await openAll(program);
@@ -70,14 +69,6 @@ Exit code 1 when something is wrong, or could not be read.`,
     }
   },
 };
-
-function readRate(args: Args): number | null {
-  const text = args.text("rate");
-  if (text === undefined) return null;
-  const rate = parseSize(text);
-  if (rate === null || rate === 0) throw new RelayError("usage", `--rate must be a size like 50MiB, not "${text}"`);
-  return rate;
-}
 
 async function openAll(program: Program) {
   const { openTargets } = await import("../../mirror/open-targets.ts");

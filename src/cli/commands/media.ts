@@ -2,6 +2,7 @@ import { media, mediaToRetry, retriedFilters, retryMedium } from "../../actions/
 import type { CommandGroup } from "../command.ts";
 import { listCommand, verbCommand } from "../verbs.ts";
 import { links } from "./media-links.ts";
+import { move } from "./media-move.ts";
 import { verify } from "./media-verify.ts";
 
 const list = listCommand(media, {
@@ -39,5 +40,5 @@ whose copy is missing or damaged, use "media verify --mend".`,
 export const command: CommandGroup = {
   name: "media",
   summary: "the copies of videos and thumbnails",
-  verbs: { list, verify, retry, links },
+  verbs: { list, verify, retry, move, links },
 };

@@ -42,7 +42,7 @@ export function createCopies({
   targets,
   log,
 }: {
-  store: Pick<Store, "targets">;
+  store: Pick<Store, "targets" | "medium">;
   targets: Pick<Targets, "at">;
   log?: Pick<Log, "warn" | "error">;
 }) {
@@ -63,44 +63,55 @@ export function createCopies({
     return origin;
   }
 
-  return {
-    /**
-     * Answers a GET or HEAD. 404: the target has no such file; 503: it fails, or the copy has another size than its row. The
-     * headers may be added to.
-     */
-    async serve(medium: CopyOf, { method, header, outgoing }: CopyRequest): Promise<Response> {
-      const { id, key } = medium;
-      let opened: Opened | null;
-      try {
-        opened = await open(medium.target, key, method === "HEAD" ? "HEAD" : "GET");
-      } catch (error) {
-        log?.warn("copy not served", { medium: id, key, error: errorLine(error) });
-        return refusal("target_unavailable", "the file cannot be read right now; ask again later");
-      }
+  /** Where a copy is that was moved, and deleted where it was, since its row was read; null: it was not. */
+  async function movedSince(medium: CopyOf): Promise<CopyOf | null> {
+    const now = await store.medium(medium.id).catch(() => null);
+    if (now === null || now.target === null || now.key === null) return null;
+    const { target, key, bytes } = now;
+    return target === medium.target && key === medium.key ? null : { ...medium, target, key, bytes };
+  }
+
+  /**
+   * Answers a GET or HEAD. 404: the target has no such file; 503: it fails, or the copy has another size than its row. The
+   * headers may be added to.
+   */
+  async function serve(medium: CopyOf, request: CopyRequest): Promise<Response> {
+    const { method, header, outgoing } = request;
+    const { id, key } = medium;
+    const opened = await open(medium.target, key, method === "HEAD" ? "HEAD" : "GET").catch((error) => ({ error }));
+    if (opened === null || "error" in opened) {
+      const moved = await movedSince(medium);
+      if (moved !== null) return serve(moved, request);
       if (opened === null) return refusal("not_found", "no such file, or the link is not valid");
-      if (opened.is === "elsewhere") {
-        return new Response(null, {
-          status: 307,
-          headers: { location: opened.url, "cache-control": "private, no-store" },
-        });
-      }
-      if (medium.bytes !== null && opened.bytes !== medium.bytes) {
-        await opened.close();
-        const error = `the copy has ${opened.bytes} bytes, ${medium.bytes} were kept: run \`media verify --mend\``;
-        log?.error("copy not served", { medium: id, key, error });
-        return refusal("target_unavailable", "the file is damaged here and is not served; ask again later");
-      }
-      const onBroken = (error: unknown) =>
-        log?.warn("copy not served to its end", { medium: id, key, error: errorLine(error) });
-      const choice = chooseRange(method, header, opened);
-      const { status, headers, range } = head(choice, medium, opened);
-      if (method === "GET" && range !== null && range.end >= range.start) {
-        const body = cutOnError(opened.read(range.start, range.end), outgoing, onBroken);
-        return new Response(body, { status, headers });
-      }
+      log?.warn("copy not served", { medium: id, key, error: errorLine(opened.error) });
+      return refusal("target_unavailable", "the file cannot be read right now; ask again later");
+    }
+    if (opened.is === "elsewhere") {
+      return new Response(null, {
+        status: 307,
+        headers: { location: opened.url, "cache-control": "private, no-store" },
+      });
+    }
+    if (medium.bytes !== null && opened.bytes !== medium.bytes) {
       await opened.close();
-      return new Response(null, { status, headers });
-    },
+      const error = `the copy has ${opened.bytes} bytes, ${medium.bytes} were kept: run \`media verify --mend\``;
+      log?.error("copy not served", { medium: id, key, error });
+      return refusal("target_unavailable", "the file is damaged here and is not served; ask again later");
+    }
+    const onBroken = (error: unknown) =>
+      log?.warn("copy not served to its end", { medium: id, key, error: errorLine(error) });
+    const choice = chooseRange(method, header, opened);
+    const { status, headers, range } = head(choice, medium, opened);
+    if (method === "GET" && range !== null && range.end >= range.start) {
+      const body = cutOnError(opened.read(range.start, range.end), outgoing, onBroken);
+      return new Response(body, { status, headers });
+    }
+    await opened.close();
+    return new Response(null, { status, headers });
+  }
+
+  return {
+    serve,
 
     /** The origins of other servers that copies are read from, as far as they are known now. */
     async origins(): Promise<string[]> {

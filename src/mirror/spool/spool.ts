@@ -21,6 +21,8 @@ export function spoolPaths(spoolDir: string, mediumId: string) {
     unpacked: `${path}.unpacked`,
     /** The whole, validated, durable file, which the upload takes. */
     file: `${path}.file`,
+    /** A copy on its way from one target to another. */
+    moved: `${path}.moved`,
   };
 }
 
@@ -58,7 +60,7 @@ export async function probeSpool(spoolDir: string, thoroughly: boolean): Promise
   });
 }
 
-const OURS = /^(?<id>.+)\.(?<is>part|part\.json|best|unpacked|file)$/;
+const OURS = /^(?<id>.+)\.(?<is>part|part\.json|best|unpacked|file|moved)$/;
 
 /** The spool's own files; none where there is no spool. */
 async function list(spoolDir: string): Promise<{ path: string; id: string; is: string }[]> {
@@ -107,7 +109,7 @@ export async function sweepSpool(spoolDir: string, keep: { mediumId: string; upl
 }
 
 async function isNeeded(spoolDir: string, id: string, is: string, uploads: boolean | undefined): Promise<boolean> {
-  if (uploads === undefined) return false;
+  if (uploads === undefined || is === "moved") return false;
   if (uploads) return is === "file";
   if (is === "file") return true;
   const state = await stateOf(spoolDir, id);

@@ -1,7 +1,7 @@
 import type { Config } from "../../config/schema.ts";
 import type { UploadJob } from "../../model/job.ts";
 import { sha256Of } from "../../platform/files/sha256.ts";
-import type { MirrorTarget } from "../../targets/target.ts";
+import type { About, MirrorTarget } from "../../targets/target.ts";
 import { keyOf } from "./object-keys.ts";
 
 /** A validated file of the spool, and the target to put it into. */
@@ -10,6 +10,9 @@ export type Wanted = {
   targetId: string;
   template: Config["mirror"]["key"];
   job: Pick<UploadJob, "videoId" | "kind" | "eventId" | "file" | "isSecond" | "own">;
+  /** It is moved from where its own copy is: it keeps its key, and replaces no other file, whatever its kind. */
+  isMoved?: boolean;
+  pace?: About["pace"];
   signal: AbortSignal;
 };
 
@@ -30,13 +33,14 @@ type Candidate = {
  * under its key, and a partial copy is replaced by the whole. Throws what the target and `place` throw.
  */
 export async function putCopy(wanted: Wanted, { file, again, place }: Put): Promise<string> {
-  const { target, job, signal } = wanted;
+  const { target, job, pace, signal } = wanted;
   const { eventId, videoId } = job;
   const { contentType, bytes, sha256 } = job.file;
   const passed: string[] = [];
   const put = async (key: string, replace: boolean) => {
     await place(key, passed);
-    return target.put(key, file, { contentType, bytes, sha256, eventId, videoId, again, replace }, signal);
+    const about = { contentType, bytes, sha256, eventId, videoId, again, replace, ...(pace && { pace }) };
+    return target.put(key, file, about, signal);
   };
   for (const { key, replace, isShared } of candidatesFor(wanted)) {
     if (passed.includes(key)) continue;
@@ -75,13 +79,13 @@ function ownKey(own: UploadJob["own"], targetId: string, file: UploadJob["file"]
 }
 
 /** The keys that a file may have, the preferred one first. */
-function candidatesFor({ template, targetId, job }: Wanted): Candidate[] {
+function candidatesFor({ template, targetId, job, isMoved = false }: Wanted): Candidate[] {
   const { videoId, kind, own, file } = job;
   const key = (variant?: string) => keyOf(template, videoId, kind, file.ext, variant);
-  if (kind === "thumbnail") return [{ key: key(), replace: "always" }];
+  if (kind === "thumbnail" && !isMoved) return [{ key: key(), replace: "always" }];
   return [
     ...ownKey(own, targetId, file),
-    { key: key(), replace: "never", isShared: true },
+    ...(isMoved ? [] : [{ key: key(), replace: "never", isShared: true } as const]),
     { key: key(file.sha256.slice(0, 8)), replace: "never" },
     { key: key(file.sha256), replace: "damaged" },
   ];

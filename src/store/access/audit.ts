@@ -1,5 +1,5 @@
 import type { Actor, AuditEntry, Deed } from "../../model/audit.ts";
-import type { RunOptions, RunVerb } from "../../model/task.ts";
+import type { NewRun } from "../tasks.ts";
 
 /** The verbs that change something for a person, and are audited, with their arguments (`StoreVerbs`). */
 export type AuditedVerbs = {
@@ -14,7 +14,7 @@ export type AuditedVerbs = {
   dropQuarantined: [id: string];
   rotateLinkSecret: [rotation: { secret: Uint8Array; keep: number }, now: number];
   confirmTask: [id: string, total: number];
-  createRun: [run: { verb: RunVerb; options: RunOptions; by: string }, now: number];
+  createRun: [run: NewRun, now: number];
   cancelTask: [id: string, why: string, now: number];
   silenceAlarm: [name: string, how: { until: number; reason: string | null }, now: number];
   endSilence: [name: string, now: number];

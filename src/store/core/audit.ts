@@ -15,6 +15,7 @@ const add = insert("audit", ["id", "at", "through", "actor", "verb", "subject", 
 /** What a task is called once its count is confirmed. */
 const OF_TASKS: Record<TaskVerb | RunVerb, string> = {
   verify: "media verify",
+  move: "media move",
   backup: "backup",
   prune: "prune",
   retry: "deliveries retry",
@@ -89,7 +90,7 @@ export function deedOf(call: AuditedCall): Deed {
     case "confirmTask":
       return deed("tasks create", call.args[0], call.args[1]);
     case "createRun":
-      return deed(OF_TASKS[call.args[0].verb], null);
+      return deed(OF_TASKS[call.args[0].verb], null, call.args[0].total);
     case "cancelTask":
       return deed("tasks cancel", call.args[0]);
     case "silenceAlarm":

@@ -29,6 +29,7 @@ import * as deletions from "./media/deletions.ts";
 import * as downloads from "./media/downloads.ts";
 import { linkWorks } from "./media/link-secrets.ts";
 import * as lists from "./media/lists.ts";
+import * as moves from "./media/moves.ts";
 import * as copies from "./media/settle.ts";
 import * as targets from "./media/targets.ts";
 import * as transfers from "./media/transfers.ts";
@@ -86,6 +87,7 @@ const rulesOf = (settings: StoreSettings): Omit<Rules, keyof AuditVerbs> => ({
       let freed = 0;
       for (const holder of HOLDERS) freed += await holder.freeLeases(tx, now);
       taskRows.freeLeases(tx, now);
+      await moves.clear(tx, now);
       await freeRetention(tx);
       freeReceivers(tx);
       return freed;

@@ -21,10 +21,18 @@ import { makeFolder, nullWhereMissing, syncFile, syncFolder } from "../../platfo
 import { sha256OfFile } from "../../platform/files/sha256.ts";
 import { createTurns } from "../../platform/keyed-mutex.ts";
 import type { Log } from "../../ports.ts";
-import { type Access, isKeyPart, type MirrorTarget, type Placed, partsOfKey, SpoolChanged } from "../target.ts";
+import {
+  type About,
+  type Access,
+  isKeyPart,
+  type MirrorTarget,
+  type Placed,
+  partsOfKey,
+  SpoolChanged,
+} from "../target.ts";
 import { createSharing, type FolderRights, type Shared } from "./folder-rights.ts";
 import { INCOMING, type LocalTarget } from "./place.ts";
-import { createLimiter, readRange, readWhole } from "./read-range.ts";
+import { createLimiter, paced, readRange, readWhole } from "./read-range.ts";
 
 /**
  * Errors of link(2) after which the file is copied: no hard links here, too many for this file, another file system.
@@ -113,7 +121,7 @@ export async function openLocalTarget(
    * crash leaves at most one.
    */
   async function bringOver(
-    { file, key, rights, isPrivate, mayLink }: Put,
+    { file, key, rights, isPrivate, mayLink, pace }: Put,
     sha256: string,
     signal: AbortSignal,
   ): Promise<string> {
@@ -126,7 +134,8 @@ export async function openLocalTarget(
     const read = createReadStream(file, { highWaterMark: 2 ** 20 });
     const mode = isPrivate ? 0o600 : 0o640;
     const write = createWriteStream(copy, { highWaterMark: 2 ** 20, flags: "wx", mode, flush: true });
-    await pipeline(read, write, { signal }).catch(async (error) => {
+    const pieces = pace === undefined ? read : paced(read, pace, signal);
+    await pipeline(pieces, write, { signal }).catch(async (error) => {
       await rm(copy, { force: true });
       throw error;
     });
@@ -169,7 +178,7 @@ export async function openLocalTarget(
   }
 
   return {
-    put: (key, file, { sha256, replace, again, isPrivate = false }, signal) =>
+    put: (key, file, { sha256, replace, again, isPrivate = false, pace }, signal) =>
       inTurn(key, async () => {
         const path = pathOf(key);
         signal.throwIfAborted();
@@ -177,7 +186,7 @@ export async function openLocalTarget(
           throw new SpoolChanged(`${file} is not what was downloaded: its sha256 is another one`);
         }
         await checkPlace();
-        const put = { file, key, ...(await sharing.prepare(file, isPrivate)) };
+        const put = { file, key, pace, ...(await sharing.prepare(file, isPrivate)) };
         await syncFile(file);
         let copy: string | null = null;
         const bring = async () => {
@@ -246,6 +255,13 @@ export async function openLocalTarget(
       return handle && readWhole(handle, signal);
     },
 
+    async file(key) {
+      const path = pathOf(key);
+      const found = await lstat(path).catch(nullWhereMissing);
+      if (found === null) return nothing();
+      return found.isFile() ? path : null;
+    },
+
     async list(folder) {
       const path = pathOf(folder);
       const names = await readdir(path).catch(nullWhereMissing);
@@ -266,7 +282,7 @@ export async function openLocalTarget(
 }
 
 /** A file on its way to a key. */
-type Put = { file: string; key: string } & Shared;
+type Put = { file: string; key: string; pace: About["pace"] } & Shared;
 
 async function isTaken(path: string): Promise<boolean> {
   return (await lstat(path).catch(nullWhereMissing)) !== null;

@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { FileHandle } from "node:fs/promises";
+import type { About } from "../target.ts";
 
 const CHUNK = 256 * 1024;
 
@@ -59,5 +60,17 @@ export async function* readWhole(file: FileHandle, signal: AbortSignal): AsyncGe
   for await (const chunk of file.createReadStream({ highWaterMark: CHUNK })) {
     signal.throwIfAborted();
     yield chunk;
+  }
+}
+
+/** The same pieces; `pace` is awaited after each. */
+export async function* paced(
+  pieces: AsyncIterable<Uint8Array>,
+  pace: NonNullable<About["pace"]>,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  for await (const piece of pieces) {
+    yield piece;
+    await pace(piece.length, signal);
   }
 }

@@ -133,7 +133,7 @@ export async function openS3Target(
       if (held) return await compare(name, held, about, signal);
       const description = objectHeaders(config, about);
       const isThere = () => confirm(name, about, signal);
-      await upload({ name, source, description, confirm: isThere }, signal);
+      await upload({ name, source, description, pace: about.pace, confirm: isThere }, signal);
       await isThere();
       return "stored";
     } finally {
@@ -169,12 +169,14 @@ export async function openS3Target(
       const shown = config.cacheControl === null ? { ResponseCacheControl: CACHE_CONTROL } : {};
       const command = method === "HEAD" ? new HeadObjectCommand(at) : new GetObjectCommand({ ...at, ...shown });
       const url = await ask("GetObject", getSignedUrl(client, command as GetObjectCommand, { expiresIn: LINK_LIFE }));
-      return { is: "elsewhere", url };
+      return { is: "elsewhere", url, lasts: LINK_LIFE * 1_000 };
     },
 
     async read(key, signal) {
       return readObject(connection, objectName(config.prefix, key), reading(signal));
     },
+
+    file: async () => null,
 
     async list(folder, signal) {
       const prefix = `${objectName(config.prefix, folder)}/`;

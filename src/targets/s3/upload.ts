@@ -9,6 +9,7 @@ import {
 import { LeaseLost } from "../../errors.ts";
 import { sleep } from "../../platform/timing.ts";
 import type { Clock } from "../../ports.ts";
+import type { About } from "../target.ts";
 import type { BufferPool } from "./buffer-pool.ts";
 import type { Connection } from "./connection.ts";
 import { S3Error } from "./errors.ts";
@@ -27,6 +28,8 @@ export type Upload = {
   name: string;
   source: Source;
   description: ObjectHeaders;
+  /** Called between parts. */
+  pace?: About["pace"];
   /** Rejects unless the object exists and is complete: asked where the deciding answer was lost. */
   confirm(): Promise<void>;
 };
@@ -94,13 +97,14 @@ export function createUploader(options: {
     }
   }
 
-  async function sendParts(id: string, { name, source }: Upload, signal: AbortSignal): Promise<CompletedPart[]> {
+  async function sendParts(id: string, { name, source, pace }: Upload, signal: AbortSignal): Promise<CompletedPart[]> {
     const parts: Promise<CompletedPart>[] = [];
     const stop = new AbortController();
     const either = AbortSignal.any([signal, stop.signal]);
     const size = partSizeOf(source.bytes);
     try {
       for (let at = 0; at < source.bytes; at += size) {
+        if (at > 0) await pace?.(size, either);
         const lease = await pool.take(Math.min(size, source.bytes - at), either);
         await source.fill(lease.buffer).catch((error) => {
           lease.release();

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { type Finding, type VerifyParts, verifyCopies } from "../../../src/actions/verify/copies.ts";
-import { createThrottle } from "../../../src/actions/verify/throttle.ts";
+import { createThrottle } from "../../../src/platform/throttle.ts";
 import { sha256Of } from "../../support/bytes.ts";
 import { testClock } from "../../support/ports.ts";
 import { realPorts } from "../../support/real-ports.ts";

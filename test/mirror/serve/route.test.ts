@@ -32,7 +32,12 @@ function row(key: string, more: Partial<Medium> = {}): Medium {
 
 async function open(
   t: TestContext,
-  options: { links?: "signed" | "open"; target?: Pick<MirrorTarget, "open">; at?: Targets["at"] } = {},
+  options: {
+    links?: "signed" | "open";
+    target?: Pick<MirrorTarget, "open">;
+    at?: Targets["at"];
+    now?: () => Medium;
+  } = {},
 ) {
   const folder = await mkdtemp(join(tmpdir(), "relay-serve-"));
   t.after(() => rm(folder, { recursive: true, force: true }));
@@ -45,6 +50,7 @@ async function open(
   };
   const log = testLog();
   const store = { mediumByKey: async (key: string) => rows.get(key) ?? null };
+  const now = options.now ?? (() => row("none", { target: null, key: null }));
   const app = new Hono();
   const present = (options.target ?? target) as MirrorTarget;
   const targets = { at: options.at ?? (async (id: string) => (id === "tgt_1" ? present : null)) };
@@ -53,7 +59,7 @@ async function open(
     "/media/*",
     mediaRoute({
       store,
-      copies: createCopies({ store: { targets: async () => [] }, targets, log }),
+      copies: createCopies({ store: { targets: async () => [], medium: async () => now() }, targets, log }),
       config: { links: options.links ?? "signed" },
       secrets: holdLinkSecrets(held, async () => held, testClock()),
     }),
@@ -277,7 +283,9 @@ test("what the reader has already is not sent again", async (t) => {
 
 test("a copy that the target has elsewhere is redirected to, for the method that was asked by", async (t) => {
   const { ask, rows, signed } = await open(t, {
-    target: { open: async (key, method) => ({ is: "elsewhere", url: `https://bucket.test/${key}?for=${method}` }) },
+    target: {
+      open: async (key, method) => ({ is: "elsewhere", url: `https://bucket.test/${key}?for=${method}`, lasts: 1 }),
+    },
   });
   rows.set("a/video.mp4", row("a/video.mp4"));
   for (const method of ["GET", "HEAD"]) {
@@ -288,6 +296,26 @@ test("a copy that the target has elsewhere is redirected to, for the method that
     assert.equal(headers["cache-control"], "private, no-store");
   }
   assert.equal((await ask("a/video.mp4")).status, 404);
+});
+
+test("a copy that has left its place between the look at its row and the look at the place is served where it is now", async (t) => {
+  const present: { row: Medium | null } = { row: null };
+  const { ask, rows, keep, signed, target } = await open(t, {
+    at: async (id) =>
+      id === "tgt_former" ? { ...target, open: async () => null } : id === "tgt_gone" ? fails() : target,
+    now: () => present.row!,
+  });
+  const fails = () => Promise.reject(new Error("the disk is gone"));
+  await keep("a/video.mp4", text);
+  present.row = rows.get("a/video.mp4")!;
+  for (const former of ["tgt_former", "tgt_gone"]) {
+    rows.set("a/video.mp4", { ...present.row, target: former });
+    const { status, body } = await ask(signed("a/video.mp4"));
+    assert.deepEqual([status, body], [200, text], former);
+  }
+  present.row = { ...present.row, target: "tgt_former" };
+  rows.set("a/video.mp4", present.row);
+  assert.equal((await ask(signed("a/video.mp4"))).status, 404, "it has not been moved");
 });
 
 test("a copy is served from the target that its row names", async (t) => {

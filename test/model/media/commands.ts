@@ -43,7 +43,12 @@ export type Command =
   | { do: "crash" }
   | ({ do: "config" } & Partial<Options>)
   | { do: "retry" | "mend" | "rot"; pick: number }
-  | { do: "forget"; v: string };
+  | { do: "forget"; v: string }
+  /** A copy that is elsewhere than in the present target is put there; then its row turns. */
+  | { do: "begin move"; pick: number }
+  | { do: "end move"; pick: number; deletes: boolean; dies?: boolean }
+  | { do: "end moves" }
+  | { do: "drop former" };
 
 export const VIDEOS = ["v", "w"];
 
@@ -92,6 +97,14 @@ const MOODS: Mood[] = [
       put: 12,
     },
     edits: true,
+  },
+  // Copies that are moved.
+  {
+    types: [["video.ready"], ["video.ready", "draft.update"], MANY],
+    weights: {
+      ...{ mirror: 20, config: 8, deliver: 10, delete: 12, mend: 4, forget: 2 },
+      ...{ "begin move": 25, "end move": 25, "end moves": 2, "drop former": 2 },
+    },
   },
 ];
 const PASSES = [SECOND, 31 * SECOND, 5 * MINUTE, 2 * HOUR, 25 * HOUR, 8 * DAY];
@@ -154,6 +167,10 @@ export function commandsOf(seed: number, length: number): Command[] {
       [3, { do: "refuse", ...post() }],
       [4, { do: "reprocess", pick }],
       [hasContexts ? 3 : 0, { do: "import", v, context: one(["A", "I"]) }],
+      [1, { do: "begin move", pick }],
+      [1, { do: "end move", pick, deletes: isOneIn(2), ...(isOneIn(4) && { dies: true }) }],
+      [0, { do: "end moves" }],
+      [0, { do: "drop former" }],
     ];
     const table: [number, Command][] = [
       [posts, { do: "post", ...post() }],

@@ -47,6 +47,8 @@ export type Post = {
 export type File = { sha: string; bytes: number; ext: string };
 export type Place = { target: string; key: string };
 export type Copy = Place & { sha: string };
+type SizedPlace = Place & { bytes: number };
+export type MovedCopy = Copy & { bytes: number };
 export type TaggedCopy = Copy & { tag: string | null };
 export type State = "pending" | "running" | "mirrored" | "failed" | "expired" | "skipped" | "superseded" | "deleted";
 export type DownloadOutcome =
@@ -80,6 +82,10 @@ export const MISTAKES = [
   "a duplicate brings nothing",
   "a late worker settles",
   "a risk is told again",
+  "a move turns what is being downloaded",
+  "a move turns a copy that was let go",
+  "where a copy was to be moved is forgotten",
+  "what moves have left behind is forgotten",
 ] as const;
 export type Mistake = (typeof MISTAKES)[number];
 
@@ -105,6 +111,10 @@ export type Row = {
   copy: Copy | null;
   tag: string | null;
   formerKeys: string[];
+  /** Where a move puts the copy, or may have. */
+  move: SizedPlace | null;
+  /** Where moves have left it. */
+  former: SizedPlace[];
   spooled: File | null;
   upload: Upload | null;
   eraseAt: number | null;
@@ -258,7 +268,7 @@ export class MediaModel {
     const row: Row = {
       ...{ id: ++this.last, videoId, kind: link.kind, event, sequence, announcedAt: receivedAt, changes },
       ...{ link, linkedAt: receivedAt, deadline: deadlineOf(link, receivedAt), state: "pending", due: null, claims: 0 },
-      ...{ copy: null, tag: null, formerKeys: [], spooled: null, upload: null },
+      ...{ copy: null, tag: null, formerKeys: [], move: null, former: [], spooled: null, upload: null },
       ...{ eraseAt: null, riskAt: null, error: null, ...end },
     };
     this.rows.push(row);
@@ -560,6 +570,7 @@ export class MediaModel {
     this.passOn(row, by);
     const places = this.dropSpooled(row);
     if (row.copy) this.dropCopy(row, row.copy);
+    this.dropFormer(row);
     return places;
   }
 
@@ -633,8 +644,76 @@ export class MediaModel {
     Object.assign(row, { ...gone, error });
     this.dropSpooled(row);
     if (copy) this.dropCopy(row, copy);
+    if (!this.is("what moves have left behind is forgotten")) this.dropFormer(row);
     this.follow(row);
     this.tell(row, "failed");
+  }
+
+  // Moves
+
+  /** What comes of a download, or of an upload, would not know of another place of its copy. */
+  private isBusy(row: Row): boolean {
+    if (row.spooled !== null) return true;
+    if (this.is("a move turns what is being downloaded")) return false;
+    return [row, ...this.live(row.videoId, row.kind)].some(
+      (other) => (other === row || row.kind === "thumbnail") && other.state === "running",
+    );
+  }
+
+  /** Whether a copy is still what was read, and may be moved now. */
+  private fit(row: Row, from: MovedCopy): "fits" | "busy" | "changed" {
+    const isSame = row.copy?.sha === from.sha && isAt(from, row.copy) && row.state !== "superseded";
+    if (!isSame && !this.is("a move turns a copy that was let go")) return "changed";
+    return this.isBusy(row) ? "busy" : "fits";
+  }
+
+  /** A copy is about to be put in another place. `passed`: keys there that hold another file. */
+  placeMove(id: number, from: MovedCopy, to: Place, passed: string[]): "placed" | "busy" | "changed" {
+    const row = this.row(id);
+    const fit = this.fit(row, from);
+    if (fit !== "fits") return fit;
+    const { move } = row;
+    const isPassed = move?.target === to.target && passed.includes(move.key);
+    if (move !== null && !isAt(to, move) && !isPassed) this.remove(row, move);
+    row.move = { ...to, bytes: from.bytes };
+    return "placed";
+  }
+
+  /** It is there: the row turns, if it still has the copy that was moved. `deletes`: the one that was moved goes. */
+  settleMove(id: number, from: MovedCopy, to: Place, deletes: boolean): "moved" | "busy" | "changed" {
+    const row = this.row(id);
+    const fit = this.fit(row, from);
+    if (fit === "busy") return fit;
+    if (fit === "changed") {
+      this.dropMove(row);
+      return fit;
+    }
+    const { target, key, sha, bytes } = from;
+    if (key !== to.key) row.formerKeys.push(key);
+    Object.assign(row, { copy: { ...to, sha }, move: null, former: row.former.filter((place) => !isAt(place, to)) });
+    if (deletes) this.dropCopy(row, { target, key, sha });
+    else row.former.push({ target, key, bytes });
+    return "moved";
+  }
+
+  private dropMove(row: Row): void {
+    const { move } = row;
+    row.move = null;
+    if (move !== null && !this.is("where a copy was to be moved is forgotten")) this.remove(row, move);
+  }
+
+  /** No copy is being moved any longer. */
+  endMoves(): void {
+    for (const row of this.rows) this.dropMove(row);
+  }
+
+  private dropFormer(row: Row): void {
+    for (const place of row.former.splice(0)) this.remove(row, place);
+  }
+
+  /** What moves have left behind goes. */
+  dropAllFormer(): void {
+    for (const row of this.rows) this.dropFormer(row);
   }
 
   forget(videoId: string): boolean {

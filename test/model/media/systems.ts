@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +8,7 @@ import { RelayError } from "../../../src/errors.ts";
 import { reportMedia } from "../../../src/message/media-reports.ts";
 import type { DeletionJob, DownloadJob, QueueName, UploadJob } from "../../../src/model/job.ts";
 import type { Medium, SpooledFile } from "../../../src/model/medium.ts";
+import type { TaskJob } from "../../../src/model/task.ts";
 import { type Accept, createAccept } from "../../../src/receive/accept.ts";
 import { settingsOf } from "../../../src/store/settings.ts";
 import type { Store } from "../../../src/store/store.ts";
@@ -27,6 +29,7 @@ import {
   type Link,
   MediaModel,
   type Mistake,
+  type MovedCopy,
   type Options,
   type Place,
   type Post,
@@ -87,6 +90,12 @@ export type MediaSystem = {
   retry(at: number): Promise<boolean>;
   mend(at: number): Promise<boolean>;
   forget(videoId: string): Promise<boolean>;
+  placeMove(at: number, from: MovedCopy, to: Place, passed: string[]): Promise<"placed" | "busy" | "changed">;
+  settleMove(at: number, from: MovedCopy, to: Place, deletes: boolean): Promise<"moved" | "busy" | "changed">;
+  /** The task that moves copies ends. */
+  endMoves(): Promise<void>;
+  /** What moves have left behind goes. */
+  dropFormer(): Promise<void>;
   configure(change: Partial<Options>): Promise<void>;
   /** The process is another one. */
   restart(): Promise<void>;
@@ -146,6 +155,10 @@ export async function openModel(mistake?: Mistake): Promise<MediaSystem> {
     retry: async (index) => model.retry(idAt(index)),
     mend: async (index) => model.mend(idAt(index)),
     forget: async (videoId) => model.forget(videoId),
+    placeMove: async (index, from, to, passed) => model.placeMove(idAt(index), from, to, passed),
+    settleMove: async (index, from, to, deletes) => model.settleMove(idAt(index), from, to, deletes),
+    endMoves: async () => model.endMoves(),
+    dropFormer: async () => model.dropAllFormer(),
     configure: async (change) => model.configure(change),
     restart: async () => {},
     freeLeases: async () => model.freeLeases(),
@@ -224,6 +237,19 @@ export async function openStoreSystem(openStore: OpenStore): Promise<MediaSystem
     target: targetOf(target),
     key,
     sha: sha256,
+  });
+
+  let task: TaskJob | null = null;
+  /** The task that moves copies, which every life goes on with. */
+  async function moving(): Promise<TaskJob> {
+    if (task !== null) return task;
+    const { id } = await store.createRun({ verb: "move", options: {}, by: "test" }, clock.now());
+    task = (await store.claimTask({ id, now: clock.now(), leaseFor: 30_000 })).job!;
+    return task;
+  }
+  const moved = async (at: number, { target, key, sha }: Copy) => ({
+    mediumId: await idAt(at),
+    from: { target: targets[target]!, key, sha256: sha },
   });
 
   /** False where the store refuses it. */
@@ -324,6 +350,27 @@ export async function openStoreSystem(openStore: OpenStore): Promise<MediaSystem
     retry: async (at) => makesSense(store.retryMedium(await idAt(at), clock.now())),
     mend: async (at) => makesSense(store.mendMedium(await idAt(at), clock.now())),
     forget: (videoId) => makesSense(forgetVideo(store, videoId, clock.now())),
+    async placeMove(at, from, { target, key }, passed) {
+      const to = { target: targets[target]!, key, passed };
+      const { is } = await store.placeMove(await moving(), { ...(await moved(at, from)), to }, clock.now());
+      assert.notEqual(is, "lost");
+      return is as "placed";
+    },
+    async settleMove(at, from, { target, key }, deletes) {
+      const to = { target: targets[target]!, key };
+      const outcome = { is: "moved", to, deleteAt: deletes ? clock.now() : null } as const;
+      const { is } = await store.settleMove(await moving(), await moved(at, from), outcome, clock.now());
+      assert.notEqual(is, "lost");
+      return is as "moved";
+    },
+    async endMoves() {
+      if (task !== null) await store.cancelTask(task.id, "stopped", clock.now());
+      task = null;
+    },
+    async dropFormer() {
+      const job = await moving();
+      for (const id of Object.values(targets)) await store.dropFormerCopies(job, id, clock.now());
+    },
     async configure({ mirror, onDelete }) {
       const enabled = mirror ?? config.mirror.enabled;
       const policy = onDelete ?? config.mirror.onDelete;

@@ -11,8 +11,10 @@ import {
   type Link,
   type Links,
   MINUTE,
+  type MovedCopy,
   OPTIONS,
   type Options,
+  type Place,
   type Post,
   SECOND,
 } from "./model.ts";
@@ -32,6 +34,8 @@ type Announced = Link & {
   /** Its event deletes: nothing of it is fetched. */
   deletes: boolean;
 };
+/** A copy that was put in another place; uploads and deletions of its video wait until its row has turned. */
+type Move = { at: number; v: string; kind: Kind; from: MovedCopy; to: Place };
 type Deleted = { v: string; type: string; sequence: number; receivedAt: number; deletes: boolean };
 
 /**
@@ -65,6 +69,9 @@ export class World {
   private readonly decided = new Set<string>();
   private downloads: Download[] = [];
   private uploads: Upload[] = [];
+  private moves: Move[] = [];
+  /** Where moves have left copies, each with its medium. */
+  private readonly left = new Map<string, number>();
   private readonly last = new Map<string, Partial<Record<Kind, string>>>();
   private toldPending: { v: string; id: string; kind: Kind }[] = [];
 
@@ -173,6 +180,18 @@ export class World {
         return this.rot(command.pick);
       case "forget":
         return this.forget(command.v);
+      case "begin move":
+        return this.beginMove(command.pick);
+      case "end move":
+        return this.endMove(command);
+      case "end moves":
+        this.moves = [];
+        await system.endMoves();
+        return true;
+      case "drop former":
+        this.left.clear();
+        await system.dropFormer();
+        return true;
     }
   }
 
@@ -181,7 +200,7 @@ export class World {
     let isDone = false;
     while (this.downloads.length > 0) isDone = await this.settle(0, false);
     this.uploads.push(...(await this.system.claimUploads()));
-    while (this.uploads.length > 0) isDone = await this.put(0, false);
+    while (await this.put(0, false)) isDone = true;
     return isDone;
   }
 
@@ -276,9 +295,12 @@ export class World {
 
   /** Puts a file as the mirror does (src/mirror/upload/put-copy.ts); `dies`: the process does, after the put. */
   private async put(pick: number, dies: boolean): Promise<boolean> {
-    if (this.uploads.length === 0) return false;
-    const [upload] = this.uploads.splice(pick % this.uploads.length, 1) as [Upload];
     const { system } = this;
+    const { media } = await system.view();
+    const free = this.uploads.filter(({ at }) => !this.moves.some(({ v, kind }) => isOf(media[at]!, v, kind)));
+    const upload = free[pick % Math.max(1, free.length)];
+    if (upload === undefined) return false;
+    this.uploads.splice(this.uploads.indexOf(upload), 1);
     const { target } = this.config;
     const file = await system.uploadOf(upload);
     if (file === null) return true;
@@ -313,7 +335,8 @@ export class World {
     if (copy && this.config.onDelete === "delete") this.decided.add(`${copy.target} ${copy.key}`);
     if (!(await system.isSpooled(at))) this.spool.delete(at);
     if (copy === null || (await system.isWanted(copy))) return system.settleDeletion(removal, true);
-    if (this.isDown[copy.target]) return system.settleDeletion(removal, false);
+    const waits = copy.target === this.config.target && this.moves.some(({ v }) => copy.key.startsWith(`${v}/`));
+    if (this.isDown[copy.target] || waits) return system.settleDeletion(removal, false);
     const objects = this.targets[copy.target]!;
     const object = objects[copy.key];
     if (object && (copy.bytes === null || copy.bytes === object.bytes)) {
@@ -358,6 +381,7 @@ export class World {
   private async begin(): Promise<void> {
     this.downloads = [];
     this.uploads = [];
+    this.moves = [];
     await this.system.freeLeases();
     for (const at of this.spool.keys()) await this.system.revive(at);
     for (const at of this.spool.keys()) if (!(await this.system.isSpooled(at))) this.spool.delete(at);
@@ -400,6 +424,48 @@ export class World {
     for (const [key, told] of Object.entries(this.told)) if (told.v === v) delete this.told[key];
     for (const id of this.last.keys()) if (id.startsWith(`${v}#`)) this.last.delete(id);
     return true;
+  }
+
+  /** Puts a copy where it is to be, as the mirror does (src/mirror/move/). */
+  private async beginMove(pick: number): Promise<boolean> {
+    const { system } = this;
+    const { target } = this.config;
+    const { media } = await system.view();
+    const isThere = (place: Place, sha: string) => this.targets[place.target]![place.key]?.sha === sha;
+    const fit = [...media.entries()].filter(([, { copy, state, videoId, kind }]) => {
+      const isElsewhere = copy !== null && state !== "superseded" && copy.target !== target;
+      const isBegun = this.moves.some(({ v, kind: of }) => v === videoId && of === kind);
+      return isElsewhere && !isBegun && isThere(copy, copy.sha) && !this.isDown[copy.target] && !this.isDown[target];
+    });
+    if (fit.length === 0) return false;
+    const [at, { videoId: v, kind, copy }] = fit[pick % fit.length]!;
+    const { bytes } = this.targets[copy!.target]![copy!.key]!;
+    const from = { ...copy!, bytes };
+    const objects = this.targets[target]!;
+    const passed: string[] = [];
+    for (const key of keysFor(from)) {
+      if ((await system.placeMove(at, from, { target, key }, passed)) !== "placed") return false;
+      if (objects[key] && objects[key].sha !== from.sha) passed.push(key);
+      else {
+        objects[key] = { sha: from.sha, bytes };
+        this.rotten.delete(`${target} ${key}`);
+        this.moves.push({ at, v, kind, from, to: { target, key } });
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private async endMove({ pick, deletes, dies = false }: { pick: number; deletes: boolean; dies?: boolean }) {
+    if (this.moves.length === 0) return false;
+    const [{ at, from, to }] = this.moves.splice(pick % this.moves.length, 1) as [Move];
+    if (dies) {
+      await this.crash();
+      return true;
+    }
+    const is = await this.system.settleMove(at, from, to, deletes);
+    if (is === "moved" && !deletes) this.left.set(`${from.target} ${from.key}`, at);
+    return is === "moved";
   }
 
   // Promises after every command
@@ -457,16 +523,18 @@ export class World {
     const mine = this.announced.filter((a) => a.v === v && a.name === name && !a.failure && !a.deletes);
     const isTakenBack = (one: Deleted) =>
       mine.some((a) => a.sequence > one.sequence && a.at < one.receivedAt + DELETE_AFTER);
-    const by = this.deletes.find(
+    const meant = this.deletes.filter(
       (one) => one.v === v && one.type === "video.delete" && one.deletes && !isTakenBack(one),
     );
+    const isLate = ({ sequence, receivedAt }: Deleted) =>
+      mine.some((a) => a.sequence < sequence && a.receivedAt > receivedAt);
+    const isTime = ({ receivedAt }: Deleted) => this.system.now() >= receivedAt + DELETE_AFTER;
+    const by = meant.find((one) => isTime(one) && !isLate(one)) ?? meant[0];
     if (!by) fail("copies go by the policy", `${key} (${object.sha}) goes, and no video.delete came after it`);
-    const before = mine.filter(({ sequence }) => sequence < by.sequence).map(({ receivedAt }) => receivedAt);
-    if (by.receivedAt < Math.max(Number.NEGATIVE_INFINITY, ...before)) {
+    if (isLate(by)) {
       fail("a late deletion deletes nothing newer", `${key} goes by one that was received before it was announced`);
     }
-    if (this.system.now() < by.receivedAt + DELETE_AFTER)
-      fail("copies go by the policy", `${key} goes before its time`);
+    if (!isTime(by)) fail("copies go by the policy", `${key} goes before its time`);
     if (this.config.onDelete === "keep" && !this.decided.has(place)) fail("keep is keep", `${key} goes`);
   }
 
@@ -478,6 +546,7 @@ export class World {
     for (const name of Object.keys(this.isDown)) delete this.isDown[name];
     this.isFull = false;
     await this.apply({ do: "config", mirror: true });
+    await this.apply({ do: "end moves" });
     await this.work(start);
     const view = await this.system.view();
     this.judgeLosses(view, start);
@@ -534,9 +603,12 @@ export class World {
   private judgeTargets({ media }: View): void {
     const isKnown = (target: string, key: string) =>
       media.some(({ state, copy }) => state !== "superseded" && copy?.target === target && copy.key === key);
+    // A move leaves a copy where it was, as long as its medium has one.
+    const isLeft = (target: string, key: string) =>
+      !["deleted", "superseded"].includes(media[this.left.get(`${target} ${key}`) ?? -1]?.state ?? "deleted");
     for (const [target, objects] of Object.entries(this.targets)) {
       for (const key of Object.keys(objects))
-        if (!isKnown(target, key)) fail("nothing is left behind", `${target} ${key}`);
+        if (!isKnown(target, key) && !isLeft(target, key)) fail("nothing is left behind", `${target} ${key}`);
     }
   }
 
@@ -598,6 +670,15 @@ function placesOf(file: UploadNow, target: string): { key: string; replaces: boo
     { key: key(`.${sha}-whole`), replaces: true },
   ];
 }
+
+/** Keys for a copy in another target, where nothing is overwritten. */
+function keysFor({ key, sha }: Copy): string[] {
+  const dot = key.lastIndexOf(".");
+  return [key, `${key.slice(0, dot)}.${sha}${key.slice(dot)}`, `${key.slice(0, dot)}.${sha}-whole${key.slice(dot)}`];
+}
+
+const isOf = ({ videoId, kind }: Pick<SeenMedium, "videoId" | "kind">, v: string, of: Kind) =>
+  videoId === v && kind === of;
 
 /** The name of the file that a copy is of. */
 function nameOf({ sha }: Pick<Copy, "sha">): string {

@@ -55,6 +55,7 @@ export async function openToy({ shelf, code }: ToyTarget): Promise<MirrorTarget>
       const found = at(key);
       return found && piecesOf(found.bytes, signal);
     },
+    file: async () => null,
     async list(folder) {
       const start = `${partsOfKey(folder).join("/")}/`;
       return [...held]

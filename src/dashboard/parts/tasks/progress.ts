@@ -10,6 +10,7 @@ const VERBS: Record<TaskJson["verb"], { title: string; list?: string }> = {
   replay: { title: "Replay events", list: "/events" },
   reprocess: { title: "Reprocess refused requests", list: "/quarantine" },
   verify: { title: "Verify copies" },
+  move: { title: "Move copies" },
   backup: { title: "Back up the database" },
   prune: { title: "Prune what is old" },
 };

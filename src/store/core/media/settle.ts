@@ -4,6 +4,7 @@ import { nextRisk } from "../../../rules/at-risk.ts";
 import * as gates from "../deliveries/gates.ts";
 import * as notices from "../deliveries/notices.ts";
 import { insert, sql, type Tx, update } from "../tx.ts";
+import * as former from "./former.ts";
 import * as media from "./rows.ts";
 import { FIRST_TRY, type MediumRow } from "./rows.ts";
 import type { Place } from "./transfers.ts";
@@ -48,7 +49,7 @@ const UNBLOCK = sql<[number]>(
      AND state = 'pending' AND due IS NULL AND spooled IS NULL AND NOT EXISTS (SELECT 1 FROM media r
        WHERE r.video = media.video AND r.state <> 'superseded' AND r.kind = 'thumbnail' AND r.state = 'running')`,
 );
-const keepKey = insert("former_keys", ["key", "medium"], "ON CONFLICT DO NOTHING");
+export const keepKey = insert("former_keys", ["key", "medium"], "ON CONFLICT DO NOTHING");
 const DROP_KEYS = sql<[number]>("DELETE FROM former_keys WHERE medium = ?");
 const DROP_COPY_OF = sql<[number]>(
   "UPDATE media SET target = NULL, key = NULL, etag = NULL, last_modified = NULL WHERE id = ?",
@@ -76,8 +77,13 @@ function dropPart(tx: Tx, row: MediumRow, now: number): void {
 }
 
 /** A copy that its row has let go of is deleted, unless another row refers to it. */
-async function dropCopy(tx: Tx, { id, target, key }: MediumRow, now: number): Promise<void> {
-  if (key !== null && !(await isWanted(tx, target, key))) transfers.add(tx, "delete", id, { target, key }, now);
+export async function dropCopy(tx: Tx, { id, target, key }: MediumRow, at: number): Promise<void> {
+  if (key !== null && !(await isWanted(tx, target, key))) transfers.add(tx, "delete", id, { target, key }, at);
+}
+
+/** So are those that moves have left of it. */
+async function dropFormer(tx: Tx, { id }: MediumRow, now: number): Promise<void> {
+  for (const copy of await former.take(tx, id)) transfers.add(tx, "delete", id, copy, now);
 }
 
 export async function isWanted(tx: Tx, target: number | null, key: string): Promise<boolean> {
@@ -90,6 +96,7 @@ async function supersede(tx: Tx, row: MediumRow, by: MediumRow, now: number): Pr
   notices.passOn(tx, row.id, by.id);
   const places = await dropSpooled(tx, row, now);
   await dropCopy(tx, row, now);
+  await dropFormer(tx, row, now);
   return places;
 }
 
@@ -152,6 +159,7 @@ export async function discard(tx: Tx, row: MediumRow, reason: string, now: numbe
   if (row.due !== null) dropPart(tx, row, now);
   await transfers.cancel(tx, "erase", row.id);
   if (row.state !== "superseded") await dropCopy(tx, row, now);
+  await dropFormer(tx, row, now);
 }
 
 /** The bytes are secured: from here on it is the upload's. */

@@ -41,7 +41,9 @@ type Options = Pick<TaskWish, "onlyDead" | "newId"> & { rate: number | null };
 
 // Tasks as rows: made, claimed, canceled, shown.
 
-const add = insert("tasks", ["id", "verb", "asked_by", "filter", "options", "state", "created_at", "due"]);
+const add = insert("tasks", [
+  ...(["id", "verb", "asked_by", "filter", "options", "state", "total", "created_at", "due"] as const),
+]);
 const BY_ID = sql<[number], TaskRow>("SELECT * FROM tasks WHERE id = ?");
 const OPEN = sql<[string], { id: number }>("SELECT id FROM tasks WHERE verb = ? AND ended_at IS NULL");
 const GIVE_UP = sql<[number, string, number]>(
@@ -65,6 +67,10 @@ const MOVE = sql<[string, number, number, string | null, number, number]>(
 const END = sql<[string, number, string | null, number]>(
   "UPDATE tasks SET state = ?, ended_at = ?, error = coalesce(?, error) WHERE id = ? AND ended_at IS NULL",
 );
+const COUNT = sql<[number, number, string | null, number]>(
+  "UPDATE tasks SET done = done + ?, failed = failed + ?, error = coalesce(?, error) WHERE id = ?",
+);
+const SAY = sql<[string | null, number]>("UPDATE tasks SET error = ? WHERE id = ?");
 const SET_TOTAL = sql<[number, number]>("UPDATE tasks SET total = ? WHERE id = ?");
 const FREE = sql<[number, number]>("UPDATE tasks SET due = ? WHERE ended_at IS NULL AND state = 'running' AND due > ?");
 const BRING_FORWARD = sql<[number]>("UPDATE tasks SET due = due - ? WHERE ended_at IS NULL");
@@ -88,7 +94,7 @@ export async function create(
   const options: Options = { onlyDead, newId, rate };
   add(tx, {
     ...{ id, verb, asked_by: by, filter: JSON.stringify(filter), options: JSON.stringify(options) },
-    ...{ state: "counting", created_at: now, due: now + leaseFor },
+    ...{ state: "counting", total: null, created_at: now, due: now + leaseFor },
   });
   return { id: tx.ids.show("tsk", id) };
 }
@@ -107,14 +113,14 @@ async function refuseSecond(tx: Tx, verb: TaskVerb | RunVerb, now: number): Prom
 /** One that is not done in pieces needs no count. */
 export async function createRun(
   tx: Tx,
-  { verb, options, by }: { verb: RunVerb; options: RunOptions; by: string },
+  { verb, options, by, total = null }: { verb: RunVerb; options: RunOptions; by: string; total?: number | null },
   now: number,
 ): Promise<{ id: string }> {
   await refuseSecond(tx, verb, now);
   const id = tx.ids.next();
   add(tx, {
     ...{ id, verb, asked_by: by, filter: JSON.stringify(options), options: JSON.stringify({ rate: null }) },
-    ...{ state: "queued", created_at: now, due: 0 },
+    ...{ state: "queued", total, created_at: now, due: 0 },
   });
   return { id: tx.ids.show("tsk", id) };
 }
@@ -178,6 +184,16 @@ export type Counted = { done: number; failed: number; error: string | null };
 
 export function move(tx: Tx, id: number, to: string, { done, failed, error }: Counted, until: number): void {
   tx.write(MOVE, [to, done, failed, error, until, id]);
+}
+
+/** Counts what a run has done on its way. */
+export const count = (tx: Tx, id: number, { done, failed, error }: Counted) =>
+  tx.write(COUNT, [done, failed, error, id]);
+
+/** What a run waits for, in words; null: nothing. */
+export async function say(tx: Tx, job: TaskJob, words: string | null): Promise<void> {
+  const row = await held(tx, job);
+  if (row !== null) tx.write(SAY, [words, row.id]);
 }
 
 export function end(

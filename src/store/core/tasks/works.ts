@@ -8,6 +8,7 @@ import { choiceOf } from "../deliveries/endpoints.ts";
 import * as events from "../events/events.ts";
 import * as quarantine from "../events/quarantine.ts";
 import { VIDEO } from "../events/videos.ts";
+import * as moves from "../media/moves.ts";
 import type { Prefix } from "../rows/ids.ts";
 import { PER_MS } from "../rows/numbers.ts";
 import { type Job, job, type Tx } from "../tx.ts";
@@ -36,6 +37,7 @@ type Accepting = (received: Received) => Job<Accepted>;
 
 /** What the verbs on tasks do. */
 export const taskWorks = (accepting: Accepting): TaskWorks => ({
+  ...moves.moveWorks,
   countMatching: ({ taskId, ...wish }, from) =>
     job(async (tx) => count(tx, await scopeFor(tx, wish, taskId), placeAt(from))),
   createTask: (wish, now) => job((tx) => tasks.create(tx, wish, now)),
@@ -55,16 +57,30 @@ export const taskWorks = (accepting: Accepting): TaskWorks => ({
   renewTask: (task, leaseFor) => job((tx) => tasks.renew(tx, task, tx.now() + leaseFor)),
   taskPiece: (id) => job((tx) => piece(tx, id)),
   workTask: (claimed, some, leaseFor, now) => job((tx) => work(tx, claimed, some, { accepting, leaseFor, now })),
-  createRun: (run, now) => job((tx) => tasks.createRun(tx, run, now)),
-  endRun: (claimed, outcome, now) => job((tx) => tasks.endRun(tx, claimed, outcome, now)),
+  createRun: (run, now) =>
+    job(async (tx) => {
+      const made = await tasks.createRun(tx, run, now);
+      if (run.verb === "move") moves.begin(tx);
+      return made;
+    }),
+  endRun: (claimed, outcome, now) =>
+    job(async (tx) => {
+      await tasks.endRun(tx, claimed, outcome, now);
+      await moves.clear(tx, now);
+    }),
   failTask: (claimed, error, now) =>
     job(async (tx) => {
       const row = await tasks.held(tx, claimed);
       if (row !== null) tasks.end(tx, row.id, "failed", error, now);
+      await moves.clear(tx, now);
     }),
   task: (id) => job((tx) => tasks.show(tx, id)),
   tasks: (wish) => job((tx) => tasks.list(tx, wish)),
-  cancelTask: (id, why, now) => job((tx) => tasks.cancel(tx, id, why, now)),
+  cancelTask: (id, why, now) =>
+    job(async (tx) => {
+      await tasks.cancel(tx, id, why, now);
+      await moves.clear(tx, now);
+    }),
 });
 
 const placeAt = (text: string | null) => (text === null ? null : (JSON.parse(text) as Place));

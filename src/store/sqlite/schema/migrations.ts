@@ -3,6 +3,7 @@ import { RelayError } from "../../../errors.ts";
 import { ALARMS_7 } from "./7/alarms.ts";
 import { ARCHIVE_7 } from "./7/archive.ts";
 import { LINKS_7 } from "./7/links.ts";
+import { MOVES_7 } from "./7/moves.ts";
 import { ADMIN_7 } from "./admin-7.ts";
 import { COUNTS_7 } from "./counts-7.ts";
 import { DELIVERIES_4 } from "./deliveries-4.ts";
@@ -212,7 +213,17 @@ export const migrations: string[] = [
   `,
   DELIVERIES_5 + MEDIA_5,
   TASKS_6 + DELIVERIES_6,
-  LISTS_7 + COUNTS_7 + RETENTION_7 + TITLES_7 + TRACE_7 + ADMIN_7 + SESSIONS_7 + ALARMS_7 + LINKS_7 + ARCHIVE_7,
+  LISTS_7 +
+    COUNTS_7 +
+    RETENTION_7 +
+    TITLES_7 +
+    TRACE_7 +
+    ADMIN_7 +
+    SESSIONS_7 +
+    ALARMS_7 +
+    LINKS_7 +
+    ARCHIVE_7 +
+    MOVES_7,
 ];
 
 /** Marks the file as ours ("wrly"), so that another program's database is refused instead of migrated. */

@@ -1,5 +1,5 @@
-import { sleep } from "../../platform/timing.ts";
-import type { Clock } from "../../ports.ts";
+import type { Clock } from "../ports.ts";
+import { sleep } from "./timing.ts";
 
 /** Shorter waits, in milliseconds, are added up: a timer for every small file would cost more than it delays. */
 const WORTH_WAITING = 20;
