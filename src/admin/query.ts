@@ -72,7 +72,9 @@ export type Given = Record<string, string | number | boolean | undefined>;
 type PageQuery = Given & { limit?: number; before?: string; total?: boolean };
 
 const totalEntries = {
-  total: flag("How many rows the list has, as `total`: at most 10,000 are counted of one that is narrowed down"),
+  total: flag(
+    "How many rows the list has, as `total`: at most 10,000 are counted of one that is narrowed down, of events by title 1,000",
+  ),
 };
 
 /** The parameters of a list that is read in pages, and `more`. `total`: it can be long, and says how long it is. */

@@ -24,7 +24,10 @@ import { sayIfStopped } from "./wait.ts";
 // The verbs that several nouns have.
 
 const countOption = {
-  count: { type: "boolean", help: "only say how many there are; above 10,000 that are narrowed down: 10000+" },
+  count: {
+    type: "boolean",
+    help: "only say how many there are; above 10,000 that are narrowed down (events by title: 1,000): 10000+",
+  },
 } satisfies Options;
 
 /** `events list` and its like. */

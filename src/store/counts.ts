@@ -57,7 +57,7 @@ export type Tally = {
 export type TallyWish = { kind: TallyKind; label?: string; since: number; until?: number };
 
 export type TallyVerbs = {
-  /** How many rows a list has; of one that is narrowed down at most 10,000 are counted. */
+  /** How many rows a list has; of one that is narrowed down at most 10,000 are counted, of events by title 1,000. */
   countListed(listed: Listed): Promise<CappedCount>;
   /** What happened in each hour in which something did, the first one first. */
   tallies(wish: TallyWish): Promise<Tally[]>;

@@ -13,7 +13,7 @@ export type Listed =
   | { list: "media"; filter: MediaFilter & Range }
   | { list: "quarantine"; filter: QuarantineFilter & Range };
 
-/** `isMore`: there are more than were counted, which is when it says 10,000. */
+/** `isMore`: there are more than were counted, which is when it says 10,000, or 1,000. */
 export type CappedCount = { count: number; isMore: boolean };
 
 // What lists are narrowed down by; without any of it they have all rows.

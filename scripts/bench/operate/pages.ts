@@ -134,7 +134,8 @@ async function askPages(
   for (const { of } of PAGES) if (of !== undefined) ids.set(of, await someOf(base, of, asks));
   let heaviest = { path: "", bytes: 0 };
   for (let n = 0; n < asks; n++) {
-    for (const { path, of } of PAGES) {
+    for (const { path, of, atMost } of PAGES) {
+      if (atMost === null && n > 0) continue;
       const own = of === undefined ? "" : encodeURIComponent(ids.get(of)![n % ids.get(of)!.length]!);
       const { firstByte, bytes } = await ask(base + path + own, cookie);
       took.get(path)!.push(firstByte);

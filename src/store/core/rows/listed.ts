@@ -10,6 +10,7 @@ import { sql, type Tx } from "../tx.ts";
 
 /** Counted at most: some milliseconds. */
 const MOST = 10_000;
+const MOST_BY_TITLE = 1_000;
 
 const COUNTER = sql<[string], { value: number }>("SELECT value FROM counters WHERE name = ?");
 
@@ -18,12 +19,12 @@ export async function countListed(tx: Tx, { list, filter }: Listed): Promise<Cap
   if (isWhole && (list === "events" || list === "videos")) {
     return { count: (await tx.get(COUNTER, [list]))?.value ?? 0, isMore: false };
   }
-  const found = await idsOf(tx, { list, filter } as Listed);
-  return { count: Math.min(found.length, MOST), isMore: found.length > MOST };
+  const most = list === "events" && filter.q !== undefined ? MOST_BY_TITLE : MOST;
+  const found = await idsOf(tx, { list, filter } as Listed, most + 1);
+  return { count: Math.min(found.length, most), isMore: found.length > most };
 }
 
-function idsOf(tx: Tx, { list, filter }: Listed): Promise<number[]> {
-  const most = MOST + 1;
+function idsOf(tx: Tx, { list, filter }: Listed, most: number): Promise<number[]> {
   switch (list) {
     case "events":
       return findEvents(tx, filter, most);
