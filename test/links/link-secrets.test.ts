@@ -24,11 +24,10 @@ function open(first: LinkSecret[]) {
   return { clock, stored, secrets };
 }
 
-test("the first signs; what an earlier one signed is valid until it ends", async () => {
-  const clock = testClock();
+test("the first signs", () => {
   const { secrets } = open([
     { secret: B!, endsAt: null },
-    { secret: A!, endsAt: clock.now() + 10 },
+    { secret: A!, endsAt: testClock().now() + 10 },
   ]);
   assert.equal(secrets.signing(), B);
 });

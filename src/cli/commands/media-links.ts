@@ -31,7 +31,7 @@ export const links: Command = {
   },
   help: `Links to copies hold a signature ("sig") by a secret of the database. A new secret signs from now on, in what is sent and in
 what is shown; the running relay takes it within a second. The secret is never shown. --keep bounds all earlier secrets: none
-stays valid for longer. Apps that keep links need the new ones before the old ones end: "events replay" sends them.`,
+stays valid for longer. Apps that keep links need the new ones before the old ones end: "events replay --new-id" sends them.`,
   async run(program, args) {
     const [verb] = args.positionals;
     if (verb !== "rotate") {
@@ -54,7 +54,7 @@ stays valid for longer. Apps that keep links need the new ones before the old on
       ...(config.mirror.publicBaseUrl === null
         ? []
         : ["links below mirror.publicBaseUrl have no signature, and stay as they are"]),
-      `to send your apps the new ones: wochit-relay events replay --type video.ready --until "${untilOf(rotatedAt)}"`,
+      `to send your apps the new ones: wochit-relay events replay --new-id --type video.ready --until "${untilOf(rotatedAt)}"`,
     ];
     print(program, args, done, `${lines.map((line) => inZone(line, program.zone)).join("\n")}\n`);
     return 0;
