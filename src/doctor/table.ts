@@ -22,6 +22,7 @@ import { judgeMedia } from "./media.ts";
 import { hostOf, judgeListener } from "./network/certificate.ts";
 import { type Dates, judgeClock } from "./network/clock.ts";
 import { judgeEndpoint } from "./network/endpoints.ts";
+import { judgeAddress, judgeReceiver, judgeSent } from "./network/receivers.ts";
 import { judgeRefused } from "./network/refused-requests.ts";
 import { judgeRelay } from "./network/relay.ts";
 import { judgeSenders, type Request } from "./network/senders.ts";
@@ -70,7 +71,7 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
     platform !== "win32" && probe("files", () => judgeSecrets(judged, others, account));
   const first = probe("config", () => judgeConfig(judged));
   if (config === null) return [stage(AT_ONCE, first, secrets([], null))];
-  const { server, mirror, backup, endpoints } = config;
+  const { server, mirror, backup, endpoints, alerts } = config;
   const { tls, publicUrl } = server;
   const { target } = mirror;
   const { data, finding } = await readDataFolder(config.dataDir, { clock, platform, user });
@@ -125,6 +126,7 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
           const run: Probe["run"] = (_, progress) => judgeEndpoint(one, `endpoints[${at}]`, ways, progress);
           return probe(`endpoint.${one.id}`, run, null);
         }),
+      !offline && receiversOf(alerts, clock),
     ),
     // The clock is compared with the answers to those before it. SQLite lets nothing else run while it reads.
     stage(
@@ -158,11 +160,23 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
         reading("senders", (store) => judgeRefused(store, { since: now() - DAY, now: now() })),
         reading("media", (store) => judgeMedia(store, now())),
         reading("database", (store) => judgeRetention(store, config, now())),
+        reading("alerts", (store) => judgeSent(store, now())),
         reading("backup", (store) => judgeBackups(store, config, data, now())),
       ],
       !offline && reading("formerTargets", async (store) => judgeFormer(await given.listFormer(store), clock)),
     ),
   ];
+}
+
+/** Each of its addresses can be reached. */
+function receiversOf(alerts: Config["alerts"], clock: Ports["clock"]): Probe[] {
+  const { to = [], heartbeat = null } = alerts ?? {};
+  const receivers = to.map((one, at) =>
+    probe(`alerts.${one.id}`, () => judgeReceiver(one, `alerts.to[${at}]`, clock), null),
+  );
+  if (heartbeat === null) return receivers;
+  const beat = () => judgeAddress(heartbeat.url, "alerts.heartbeat.url", clock, "no heartbeat was sent");
+  return [...receivers, probe("alerts.heartbeat", beat, null)];
 }
 
 /** The file of the admin token that the relay has made, where there is one. */

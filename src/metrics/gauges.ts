@@ -32,6 +32,7 @@ export function gaugesOf(readings: Readings): Gauges {
     ...some("backup_verified_timestamp_seconds", lastBackupAt, (at) => at / 1_000),
     ...some("disk_free_bytes", disk.free),
     disk_needed_bytes: one(disk.needed),
+    disk_downloads_bytes: one(disk.downloads),
     database_bytes: Object.entries(database).flatMap(([file, bytes]) =>
       bytes === null ? [] : [{ labels: [file], value: bytes }],
     ),

@@ -27,7 +27,7 @@ export type Readings = {
   /** 0: none was made; null: none is to be made. */
   lastBackupAt: number | null;
   /** Bytes. */
-  disk: { free: number | null; needed: number };
+  disk: { free: number | null; needed: number; downloads: number };
   database: Record<"database" | "log", number | null>;
   spool: number | null;
 };
@@ -84,7 +84,7 @@ async function read({ store, config, database, clock, targetTrouble }: Reading):
     lastEventAt: newest(events),
     nearestDeadline: media?.[0]?.deadline ?? null,
     lastBackupAt: backup,
-    disk: { free, needed: Math.max(least, Math.ceil((main ?? 0) / 2)) },
+    disk: { free, needed: Math.max(least, Math.ceil((main ?? 0) / 2)), downloads: least },
     database: { database: main, log },
     spool,
   };

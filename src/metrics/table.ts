@@ -93,6 +93,10 @@ export const METRICS = {
     type: "gauge",
     help: "What should stay free: mirror.minFreeDisk, or half of the database where that is more.",
   },
+  disk_downloads_bytes: {
+    type: "gauge",
+    help: "With less than this free no download is begun: mirror.minFreeDisk; 0: mirroring is off.",
+  },
   database_bytes: { type: "gauge", labels: ["file"], help: "Size of the database and of its log of commits." },
   backup_verified_timestamp_seconds: {
     type: "gauge",

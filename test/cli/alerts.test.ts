@@ -74,6 +74,16 @@ test("alerts list has every alarm and the receivers; test sends one message to e
   assert.equal(mail.mails.length, 1);
   chat.answer(200);
 
+  const doctor = jsonLines((await run("doctor", "--json")).stdout).filter(({ probe }) => probe.startsWith("alerts"));
+  assert.deepEqual(
+    doctor.map(({ state }) => state),
+    ["ok", "ok", "ok", "ok"],
+  );
+  assert.match(doctor[0].detail, /takes a connection/);
+  assert.match(doctor[1].detail, /the mail server localhost answers/);
+  assert.match(doctor[2].detail + doctor[3].detail, /was not sent anything yet/);
+  assert.equal(mail.mails.length, 1);
+
   const ended = await run("alerts", "silence", "SenderUnknown", "--end");
   assert.equal(ended.stdout, "SenderUnknown is no longer silenced\n");
   const audit = await callJson(["audit", "list", "--config", relay.configPath]);

@@ -44,7 +44,7 @@ test("each alert has a severity, and says what to do by commands that there are"
   const rules = alerts.split("- alert: ").slice(1);
   assert.deepEqual(
     rules.map((rule) => /severity: (\w+)/.exec(rule)?.[1]),
-    [...Array(6).fill("page"), ...Array(5).fill("ticket")],
+    [...Array(7).fill("page"), ...Array(5).fill("ticket")],
   );
   for (const rule of rules) {
     const [name] = rule.split("\n");
@@ -100,7 +100,7 @@ test("the dashboard has each panel once, each in its place, with queries of the 
 test("promtool finds the rules right, and each alert fires at what it is for, and is silent else", {
   skip: whyNo("promtool"),
 }, async (t) => {
-  assert.match(await promtool("check", "rules", ALERTS), /11 rules found/);
+  assert.match(await promtool("check", "rules", ALERTS), /12 rules found/);
   const cases = readFileSync("test/fixtures/alerts/cases.yaml", "utf8");
   const path = join(tempFolder(t), "cases.yaml");
   writeFileSync(path, cases.replace("ALERTS", JSON.stringify(ALERTS)));

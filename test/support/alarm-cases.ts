@@ -21,6 +21,7 @@ type Seen = {
   refused?: number;
   unknownSenders?: number;
   free?: number;
+  target?: boolean;
   backupAge?: number;
 };
 
@@ -33,6 +34,7 @@ export type AlarmCase = {
 };
 
 const NEEDED = 1_000;
+const DOWNLOADS = 500;
 
 export const ALARM_CASES: AlarmCase[] = [
   {
@@ -97,6 +99,22 @@ export const ALARM_CASES: AlarmCase[] = [
     seen: (minute) => ({ refused: minute }),
   },
   {
+    ...{ alarm: "DownloadsStopped", says: "too little is free, for 15 minutes", silent: [14], begun: [16] },
+    seen: () => ({ free: DOWNLOADS - 1 }),
+  },
+  {
+    ...{ alarm: "DownloadsStopped", says: "just enough is free for downloads", silent: [16], begun: [] },
+    seen: () => ({ free: DOWNLOADS }),
+  },
+  {
+    ...{ alarm: "DiskOrBackup", says: "downloads are stopped, which is a page", silent: [16], begun: [] },
+    seen: () => ({ free: DOWNLOADS - 1 }),
+  },
+  {
+    ...{ alarm: "DiskOrBackup", says: "the target takes no copies, for 15 minutes", silent: [15], begun: [17] },
+    seen: (minute) => ({ target: minute < 1 }),
+  },
+  {
     ...{
       alarm: "DiskOrBackup",
       says: "twice of what is needed is not free, for 15 minutes",
@@ -131,7 +149,7 @@ export function factsOf({ seen }: AlarmCase, minute: number): Facts {
     now,
     isRunning: it.up ?? true,
     storeTrouble: (it.usable ?? true) ? null : "the disk is full",
-    targetTrouble: null,
+    targetTrouble: (it.target ?? true) ? null : "it answers 403",
     endpoints: [
       {
         ...{ id: "cms", url: null, state, reason: null, pausedAt: null, waiting: 0, pending: 1, running: 0 },
@@ -147,7 +165,7 @@ export function factsOf({ seen }: AlarmCase, minute: number): Facts {
     refused: refused === 0 ? [] : [{ reason: "source", count: refused, isCut: false, lastFrom: "203.0.113.7" }],
     unknownSenders: unknownSenders === 0 ? [] : [{ address: "203.0.113.7", count: unknownSenders, isPrivate: false }],
     lastEventAt: ago(it.lastEventAge),
-    disk: free === undefined ? null : { free, needed: NEEDED, downloads: 0 },
+    disk: free === undefined ? null : { free, needed: NEEDED, downloads: DOWNLOADS },
     backup: { every: 86_400_000, lastAt: backupAge === undefined ? now : ago(backupAge), failure: null, bornAt: null },
   };
 }
@@ -178,6 +196,8 @@ export function seriesOf(one: AlarmCase): { series: string; values: string }[] {
     relay("unknown_sender_events_total", ({ unknownSenders = 0 }) => unknownSenders),
     relay("disk_free_bytes", ({ free = 9 * NEEDED }) => free),
     relay("disk_needed_bytes", () => NEEDED),
+    relay("disk_downloads_bytes", () => DOWNLOADS),
+    relay("target_usable", ({ target = true }) => Number(target)),
     relay("backup_verified_timestamp_seconds", ({ backupAge = 0 }, minute) => 60 * minute - backupAge),
   ];
 }

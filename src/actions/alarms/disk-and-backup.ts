@@ -3,25 +3,27 @@ import type { Facts, Standing } from "./shape.ts";
 
 const DAY = 86_400_000;
 
-/** What fills, and what is not backed up: the judgement of DiskOrBackup. */
-export function judgeDiskAndBackup(facts: Facts): (Standing & { severity?: "page" })[] {
+/** What fills, what takes no copies, and what is not backed up: the judgement of DiskOrBackup. */
+export function judgeDiskAndBackup(facts: Facts): Standing[] {
   return [...judgeDisk(facts), ...judgeTarget(facts), ...judgeBackup(facts)];
 }
 
-function judgeDisk({ disk }: Facts): (Standing & { severity?: "page" })[] {
-  if (disk === null || disk.free >= 2 * disk.needed) return [];
-  if (disk.free < disk.downloads) {
-    const least = formatSize(disk.downloads);
-    return [
-      {
-        severity: "page",
-        what: `Downloads are stopped: the disk of dataDir has ${formatSize(disk.free)} free, below mirror.minFreeDisk (${least})`,
-        means: "Links of media die meanwhile. Make room on that disk, or set mirror.minFreeDisk lower and reload.",
-        commands: ["wochit-relay media list --by deadline", "wochit-relay doctor", "wochit-relay prune --dry-run"],
-        page: "/media?by=deadline",
-      },
-    ];
-  }
+/** There is too little room for downloads: the judgement of DownloadsStopped. */
+export function judgeDownloads({ disk }: Facts): Standing[] {
+  if (disk === null || disk.free >= disk.downloads) return [];
+  const least = formatSize(disk.downloads);
+  return [
+    {
+      what: `Downloads are stopped: the disk of dataDir has ${formatSize(disk.free)} free, below mirror.minFreeDisk (${least})`,
+      means: "Links of media die meanwhile. Make room on that disk, or set mirror.minFreeDisk lower and reload.",
+      commands: ["wochit-relay media list --by deadline", "wochit-relay doctor", "wochit-relay prune --dry-run"],
+      page: "/media?by=deadline",
+    },
+  ];
+}
+
+function judgeDisk({ disk }: Facts): Standing[] {
+  if (disk === null || disk.free >= 2 * disk.needed || disk.free < disk.downloads) return [];
   return [
     {
       what: `The disk of dataDir fills: ${formatSize(disk.free)} are free`,

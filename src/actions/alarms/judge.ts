@@ -1,7 +1,7 @@
 import type { AlarmWords, Severity } from "../../model/alert.ts";
 import type { EndpointJson } from "../endpoints.ts";
 import { formatCount, relativeTime } from "../format.ts";
-import { judgeDiskAndBackup } from "./disk-and-backup.ts";
+import { judgeDiskAndBackup, judgeDownloads } from "./disk-and-backup.ts";
 import type { Facts, Rule, Standing } from "./shape.ts";
 
 export type { Facts } from "./shape.ts";
@@ -31,12 +31,10 @@ export type Alarm = AlarmWords & Pick<Standing, "page"> & { name: AlarmName };
 
 /** Everything that needs a person by these facts, what is worst first. */
 export function judgeAlarms(facts: Facts): Alarm[] {
-  const all = ALARMS.flatMap((name) => {
-    const { severity, judge } = RULES[name];
+  return ALARMS.flatMap((name) => {
+    const { severity, judge } = RULES[name] as Rule;
     return judge(facts).map(({ subject = null, ...rest }) => ({ name, severity, subject, ...rest }));
   });
-  // Of one severity in the order of the rules.
-  return [...all.filter(({ severity }) => severity === "page"), ...all.filter(({ severity }) => severity !== "page")];
 }
 
 export const severityOf = (name: AlarmName): Severity => RULES[name].severity;
@@ -151,6 +149,11 @@ const RULES = table({
         },
       ];
     },
+  },
+  DownloadsStopped: {
+    severity: "page",
+    holds: 15 * MINUTE,
+    judge: judgeDownloads,
   },
   DeliveriesDead: {
     severity: "ticket",

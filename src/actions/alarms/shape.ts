@@ -43,8 +43,8 @@ export type Facts = {
 /** What is said of one that stands. `page`: a path of the dashboard. */
 export type Standing = Pick<AlarmWords, "what" | "means" | "commands"> & { page: string };
 
-/** One that stands, of an endpoint where it is of one. `severity`: where it is worse than its rule says. */
-type Judged = Standing & { subject?: string; severity?: "page" };
+/** One that stands, of an endpoint where it is of one. */
+type Judged = Standing & { subject?: string };
 
 export type Rule = {
   severity: Severity;

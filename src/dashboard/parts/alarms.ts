@@ -17,6 +17,7 @@ export function needs({ alarms, facts: { endpoints } }: Summary, visit: Visit): 
 const SHAPES: Partial<Record<Alarm["name"], string>> = {
   BreakerOpen: "pause",
   DeliveriesDead: "cross",
+  DownloadsStopped: "glass",
   MediaLinkDiesSoon: "glass",
   MediaLost: "glass",
   SenderUnknown: "inbox",

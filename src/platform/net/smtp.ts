@@ -1,9 +1,9 @@
 import { Buffer } from "node:buffer";
-import { once } from "node:events";
-import { connect, isIP, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { Clock } from "../../ports.ts";
 import { within } from "../timing.ts";
-import { openGuard, openLookup, RefusedAddress, type Resolve } from "./outbound.ts";
+import { connectTo } from "./connect.ts";
+import type { Resolve } from "./outbound.ts";
 import { explainTrust, trustSystemStore } from "./trust.ts";
 
 /**
@@ -79,18 +79,6 @@ async function withServer<T>(
   return within(timeout, clock, run, signal === undefined ? {} : { signal }).catch((error) => {
     throw withoutPassword(explainTrust(withSystemCode(error)), server);
   });
-}
-
-/** The connection, to an address that is not refused: nodemailer would look the name up in its own way. */
-async function connectTo({ host, port }: SmtpServer, signal: AbortSignal, resolve?: Resolve): Promise<Socket> {
-  const refusal = isIP(host) === 0 ? null : openGuard(true)(host, host);
-  if (refusal !== null) throw new RefusedAddress(`${host} is ${refusal}, which is not allowed`);
-  const socket = connect({ host, port, lookup: openLookup(true, resolve) });
-  signal.addEventListener("abort", () => socket.destroy());
-  // An error that comes while no one listens would end the process.
-  socket.on("error", () => {});
-  await once(socket, "connect");
-  return socket;
 }
 
 /** nodemailer puts its own code over that of the system or of TLS. */

@@ -66,6 +66,12 @@ const CASES: [AlarmName, begins: Partial<Facts>, saying: RegExp, short: Partial<
     /^Events were refused within a day for their address: 12 from 203\.0\.113\.7, 1 from 203\.0\.113\.9$/,
     { unknownSenders: [] },
   ],
+  [
+    "DownloadsStopped",
+    { disk: { free: 1e9 - 1, needed: 1e8, downloads: 1e9 } },
+    /^Downloads are stopped: the disk of dataDir has 953\.\d MiB free/,
+    { disk: { free: 1e9, needed: 1e8, downloads: 1e9 } },
+  ],
   ["DeliveriesDead", { endpoints: [{ ...cms, dead: 30 }] }, /^30 deliveries to cms are dead$/, { endpoints: [cms] }],
   [
     "DeliveriesLate",
@@ -118,7 +124,7 @@ test("a disk with too little room for downloads says that they are stopped, befo
   assert.deepEqual(
     stopped.map(({ name, severity }) => [name, severity]),
     [
-      ["DiskOrBackup", "page"],
+      ["DownloadsStopped", "page"],
       ["DeliveriesDead", "ticket"],
     ],
   );
