@@ -75,11 +75,12 @@ function startAlerts({ to, heartbeat }: AlertsConfig, options: Options): { stop(
   /** As it was read last: it is asked for when the store may not answer. */
   let isSilenced = false;
 
+  /** What keeps the store from committing cannot be kept in it, and a disk that hangs must not keep it back. */
+  const watch = () => direct.tell(store.trouble(), { isSilenced });
+
   async function look(): Promise<void> {
     const now = clock.now();
     const outside = { isRunning: true, storeTrouble: store.trouble(), targetTrouble: options.targetTrouble() };
-    // What keeps the store from committing cannot be kept in it.
-    await direct.tell(outside.storeTrouble, { isSilenced });
     isSilenced = (await store.alarms(now)).silences.some(({ name }) => name === CANNOT_COMMIT);
     const alarms = to.length === 0 ? [] : judgeAlarms(await readFacts(store, options.config(), { ...outside, now }));
     const standing = alarms.filter(({ name }) => name !== CANNOT_COMMIT).map((alarm) => standingOf(alarm, now));
@@ -111,7 +112,8 @@ function startAlerts({ to, heartbeat }: AlertsConfig, options: Options): { stop(
   }
 
   const warn = (error: string) => stopped.signal.aborted || log.warn("alarms could not be looked after", { error });
-  works.push(repeat(look, { ms: LOOK_EVERY, first: FIRST_AFTER, clock, warn }));
+  const often = { ms: LOOK_EVERY, first: FIRST_AFTER, clock, warn };
+  works.push(repeat(watch, often), repeat(look, often));
   if (heartbeat !== null) {
     const beat = createHeartbeat(heartbeat.url, { store, sender, clock, log });
     works.push(repeat(beat, { ms: heartbeat.every, first: 0, clock, warn }));

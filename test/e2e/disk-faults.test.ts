@@ -4,12 +4,13 @@ import { join } from "node:path";
 import { suite, type TestContext, test } from "node:test";
 import { ERRNO, noRecorder, recordDisk } from "../support/disk/recorder.ts";
 import { tempFolder } from "../support/folder.ts";
+import { openReceiver } from "../support/receiver.ts";
 import { lastingPort, spawnServe } from "../support/serve-process.ts";
 import { callJson } from "../support/spawn.ts";
 import { waitFor } from "../support/wait.ts";
 
 /** A relay as a process of its own, whose disk fails when it is told to. */
-async function serveOnFaultyDisk(t: TestContext) {
+async function serveOnFaultyDisk(t: TestContext, options: object = {}) {
   const dir = tempFolder(t);
   const root = join(dir, "disk");
   mkdirSync(root);
@@ -23,6 +24,7 @@ async function serveOnFaultyDisk(t: TestContext) {
     server: { listen: `127.0.0.1:${port}`, publicUrl: `http://127.0.0.1:${port}` },
     receive: { allowFrom: ["127.0.0.1"] },
     mirror: { enabled: false },
+    ...options,
   };
   writeFileSync(configPath, JSON.stringify(config));
   const lines: string[] = [];
@@ -44,6 +46,7 @@ async function serveOnFaultyDisk(t: TestContext) {
     faults,
     reserve: join(root, "data/reserve"),
     errors,
+    hasLogged: (what: string) => lines.some((line) => readLine(line).msg === what),
     /** What it logs of its store; the line comes by a pipe, maybe after the answer that it is about. */
     trouble: async () => (await waitFor(() => errors().find(({ msg }) => msg === "store in trouble"))).error,
     async post() {
@@ -105,6 +108,33 @@ suite("a disk that fails under a running relay", { concurrency: true, skip: noRe
       assert.deepEqual((await disk.relay.stop()).code, 0);
     });
   }
+
+  test("one that turns read-only: the heartbeat stops within two of its periods, people are told, and all goes on by itself", async (t) => {
+    const period = 3_000;
+    const [watcher, program] = await Promise.all([openReceiver(), openReceiver()]);
+    t.after(() => Promise.all([watcher.close(), program.close()]));
+    const heartbeat = { url: `${watcher.url}/beat`, every: `${period}ms` };
+    const disk = await serveOnFaultyDisk(t, { alerts: { to: [{ url: program.url, format: "json" }], heartbeat } });
+    const said = () =>
+      program.requests.flatMap(({ json }) =>
+        json.alerts.map(({ name, says }: Record<string, string>) => `${name} ${says}`),
+      );
+    await waitFor(() => watcher.requests.length > 1);
+    disk.faults.set("changeErrno", ERRNO.EROFS);
+    const since = Date.now();
+    await waitFor(() => disk.hasLogged("no heartbeat was sent") && Date.now() > since + 4 * period, 60_000);
+    assert.deepEqual(
+      watcher.requests.filter(({ at }) => at > since + 2 * period),
+      [],
+    );
+    await waitFor(() => said().includes("RelayCannotCommit begins"), 90_000);
+    const count = watcher.requests.length;
+    disk.faults.set("changeErrno", 0);
+    await waitFor(() => watcher.requests.length > count, 60_000);
+    assert.ok(await waitFor(() => disk.hasLogged("the heartbeat is sent again")));
+    await waitFor(() => said().includes("RelayCannotCommit ends"), 90_000);
+    assert.deepEqual(said(), ["RelayCannotCommit begins", "RelayCannotCommit ends"]);
+  });
 
   for (const [what, errors] of [
     ["answers no read", { readErrno: ERRNO.EIO }],
