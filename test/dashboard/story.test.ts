@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { login, noBrowser, openTab } from "../support/browser.ts";
-import { HOSTILE, HOSTILE_ID, openNight, VIDEO } from "../support/dashboard-stage.ts";
+import { HOSTILE, HOSTILE_ID, openNight, VIDEO } from "../support/newsroom.ts";
 import { openTinyBucket } from "../support/tiny-bucket.ts";
 
 // The question of the night, in a browser: did it arrive, why does the app not have it, send it again.

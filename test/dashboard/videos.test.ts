@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { READER } from "../support/admin.ts";
 import { openDashboard } from "../support/dashboard.ts";
-import { HOSTILE, HOSTILE_ID, openNight, VIDEO } from "../support/dashboard-stage.ts";
 import { wordsOf } from "../support/markup.ts";
+import { HOSTILE, HOSTILE_ID, openNight, VIDEO } from "../support/newsroom.ts";
 import { openTinyBucket } from "../support/tiny-bucket.ts";
 import { waitFor } from "../support/wait.ts";
 
