@@ -57,6 +57,20 @@ const CASES: [string, Parameters<typeof timeline>, string[]][] = [
     ],
   ],
   [
+    "a download whose worker had asked for work before the event came",
+    [{ receivedAt: 5_000 }, [medium({ firstTriedAt: 4_993, securedAt: 5_100 })], []],
+    ["5000 received", "4993 tried med_1", "5100 secured med_1"],
+  ],
+  [
+    "a file that an earlier event had announced",
+    [
+      { receivedAt: 5_000 },
+      [medium({ state: "mirrored", firstTriedAt: 1_000, securedAt: 1_100, settledAt: 1_200 })],
+      [],
+    ],
+    ["1000 tried med_1", "1100 secured med_1", "1200 mirrored med_1", "5000 received"],
+  ],
+  [
     "a medium that a newer one superseded has no end of its own",
     [{ receivedAt: 5 }, [medium({ state: "superseded", settledAt: 9 })], []],
     ["5 received"],

@@ -26,6 +26,31 @@ test("a video's page says what its endpoints lack, shows its copies and its even
   assert.match(String(headers["content-security-policy"]), /img-src 'self'/);
 });
 
+test("of a file that has no copy yet it is said when it is tried next, when its link dies, and what to do", async (t) => {
+  const night = await openNight(t);
+  night.film.setFault({ name: "503" });
+  await night.event({ type: "video.ready", wochitVideoId: VIDEO, videoUrl: night.film.link() });
+  const medium = async () => (await night.get(`/media?videoId=${VIDEO}`)).json.data[0];
+  const { id, nextAttemptAt } = await waitFor(async () => {
+    const one = await medium();
+    return one?.attempts >= 1 && one.state === "pending" && one;
+  });
+  assert.ok(Date.parse(nextAttemptAt) > 0);
+  await night.login();
+  for (const path of [`/videos/${VIDEO}`, `/media/${id}`]) {
+    const words = wordsOf((await night.page(path)).text);
+    assert.match(words, /tried (once|\d+ times)(, the next time \d\d:\d\d:\d\d|, now again)/, path);
+    assert.match(
+      words,
+      /Its link dies .*Until then it is tried again.*A webhook that Wochit sends again brings a fresher link/,
+    );
+  }
+  night.film.setFault(null);
+  await night.post(`/media/${id}/retry`);
+  await waitFor(async () => (await medium()).state === "mirrored");
+  assert.doesNotMatch(wordsOf((await night.page(`/videos/${VIDEO}`)).text), /Its link dies/);
+});
+
 test("autosaves that all arrived are one line", async (t) => {
   const { login, page, event } = await openDashboard(t);
   for (let n = 0; n < 6; n++) await event({ type: "draft.update", wochitVideoId: "calm", n });

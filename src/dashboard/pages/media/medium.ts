@@ -37,7 +37,7 @@ function about(medium: ShownMedium, times: Times): Html {
     ["link", html`${id(sourceUrl)} <span class="soft">without its signature</span>`],
   ];
   const tries = triesOf(medium, times);
-  if (tries !== none) rows.push(["tries", tries]);
+  if (tries !== none) rows.push(["download", tries]);
   if (place !== null) rows.push(["lies in", id(place)]);
   if (key !== null) rows.push(["key", id(key)]);
   if (url !== null)

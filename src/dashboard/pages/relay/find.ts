@@ -71,6 +71,6 @@ function nothing(found: (Found & { is: "some" }) | null): Html {
   if (found === null) return empty("What can be found", forms);
   return empty(
     "Nothing is like that",
-    html`${forms}<p>Did it never come? ${linkButton("/quarantine", "What was refused")} ${linkButton("/events", "What came")}</p>`,
+    html`${forms}<p class="actions">Did it never come? ${linkButton("/quarantine", "What was refused")} ${linkButton("/events", "What came")}</p>`,
   );
 }

@@ -60,7 +60,7 @@ function videoTable(
     ["w-thumb wide", html`<span class="sr">Thumbnail</span>`],
     ["", "Video"],
     ["w-s wide", "Context"],
-    ["w-f", "State"],
+    ["w-s", "State"],
     ["w-f mid", "Copies"],
     ["w-s wide", "Apps"],
     ["w-time mid", "Last event"],

@@ -2,7 +2,7 @@ import { formatSize } from "../../../actions/format.ts";
 import type { MediumJson } from "../../../actions/json.ts";
 import type { EndpointOfVideo } from "../../../actions/outcome/of-video.ts";
 import { act } from "../forms.ts";
-import { type Html, html } from "../html.ts";
+import { type Html, html, none } from "../html.ts";
 import { pageOf, withQuery } from "../links.ts";
 import { RETRIED } from "../media/table.ts";
 import { standing, triesOf } from "../media/why.ts";
@@ -14,8 +14,8 @@ import { copyPath } from "./copy.ts";
 
 // What there is of a video: its copies, and what its endpoints have.
 
-/** Each medium, newest first: where its copy is, or why there is none. `none`: what is said where there is no medium. */
-export function copies(media: MediumJson[], visit: { can: "read" | "operate"; times: Times }, none: string): Html {
+/** Each medium, newest first: where its copy is, or why there is none. `absent`: what is said where there is no medium. */
+export function copies(media: MediumJson[], visit: { can: "read" | "operate"; times: Times }, absent: string): Html {
   const rows = [...media].reverse().map((one) => {
     const { id, kind, state: word, bytes, sha256, key, url, lastError, suspect, videoId } = one;
     const retry =
@@ -24,14 +24,12 @@ export function copies(media: MediumJson[], visit: { can: "read" | "operate"; ti
     const mark = sha256 !== null && html`<span class="under id clip">sha256 ${sha256.slice(0, 16)}…</span>`;
     const odd = suspect !== null && html`<span class="under">suspect: ${text(suspect, 200)}</span>`;
     const why = word !== "mirrored" && lastError !== null && html`<span class="under">${text(lastError, 200)}</span>`;
-    const [, , advice] = standing(one, visit.times);
-    const next = html`<span class="under">${triesOf(one, visit.times)}</span>${RETRIED.includes(word) || word === "running" ? html`<span class="under">${advice}</span>` : ""}`;
     const size = bytes === null ? "–" : html`<span title="${number(bytes)} bytes">${formatSize(bytes)}</span>`;
     const where =
       url !== null && html`<span class="id">${text(key, 200)}</span> ${copy(url, `the link of the ${kind}`)}`;
     return row(
       id,
-      html`<td class="main"><a href="${pageOf.medium(id)}">${kind}</a>${mark}${odd}${why}${word !== "mirrored" && next}</td><td>${state(word)}${retry}</td><td class="num mid">${size}</td><td class="wide">${where}</td>`,
+      html`<td class="main"><a href="${pageOf.medium(id)}">${kind}</a>${mark}${odd}${why}</td><td>${state(word)}${retry}</td><td class="num mid">${size}</td><td class="wide">${where}</td>`,
     );
   });
   const heads = [
@@ -40,8 +38,20 @@ export function copies(media: MediumJson[], visit: { can: "read" | "operate"; ti
     ["w-f num mid", "Size"],
     ["w-m wide", "Where"],
   ] as const;
-  const list = html`<div class="card">${table({ caption: "Media of this video, newest first", heads }, rows)}</div>`;
-  return html`<section id="part-copies" data-part aria-labelledby="files"><h2 id="files">Copies</h2>${media.length === 0 ? html`<div class="card pad soft">${none}</div>` : list}</section>`;
+  const list = html`<div class="card">${table({ caption: "Media of this video, newest first", heads }, rows)}${missing(media, visit.times)}</div>`;
+  return html`<section id="part-copies" data-part aria-labelledby="files"><h2 id="files">Copies</h2>${media.length === 0 ? html`<div class="card pad soft">${absent}</div>` : list}</section>`;
+}
+
+/** Of those that have no copy yet, or never: when they are tried next, when their links die, and what to do. */
+function missing(media: MediumJson[], times: Times): Html {
+  const all = media.filter(({ state }) => RETRIED.includes(state) || state === "running");
+  if (all.length === 0) return none;
+  const words = all.map((one) => {
+    const tries = triesOf(one, times);
+    const [, , advice] = standing(one, times);
+    return html`<p>The ${one.kind}${tries !== none && html` was ${tries}`}. ${advice}</p>`;
+  });
+  return html`<div class="pad small soft stack tight">${words}</div>`;
 }
 
 /** What each endpoint has of a video, those that lack most first. */
