@@ -7,6 +7,7 @@ import type { Ports } from "../../ports.ts";
 import type { Store } from "../../store/store.ts";
 import type { MirrorTarget } from "../../targets/target.ts";
 import type { CopyLocks } from "../copy-locks.ts";
+import { LocalFailure } from "../errors.ts";
 import type { Targets } from "../open-targets.ts";
 import { findCopy, putCopy, type Wanted } from "../upload/put-copy.ts";
 import type { TargetHealth } from "../upload/target-health.ts";
@@ -77,11 +78,12 @@ export function createMoveCopy(parts: MoveParts) {
   /** Of sources that could not be read: how often. */
   const tries = new Map<string, number>();
 
-  /** A source that fails, while its target answers, may be one that cannot be read. */
+  /** A source that fails, while its target answers and the spool has room, may be one that cannot be read. */
   async function sourceFailed(medium: Kept, source: MirrorTarget | null, error: unknown): Promise<Moved> {
     const line = errorLine(error);
     const answers =
       source !== null &&
+      !(error instanceof LocalFailure) &&
       (await source
         .head(NO_KEY)
         .then(() => true)

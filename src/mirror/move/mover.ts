@@ -32,7 +32,7 @@ export function createMover(parts: MoveParts & { isBusy(): boolean; onSettled?: 
   const { clock, log } = ports;
   const { presentId } = targets;
   const running = new Set<Promise<unknown>>();
-  let ending: AbortController | null = null;
+  let ending = new AbortController();
 
   async function work(
     job: TaskJob,
@@ -160,8 +160,9 @@ export function createMover(parts: MoveParts & { isBusy(): boolean; onSettled?: 
   }
 
   return {
+    /** Again after a stop. */
     start(): void {
-      ending = new AbortController();
+      if (ending.signal.aborted) ending = new AbortController();
     },
 
     /**
@@ -173,7 +174,7 @@ export function createMover(parts: MoveParts & { isBusy(): boolean; onSettled?: 
       options: { deleteSource: boolean; rate: number | null },
       signal: AbortSignal,
     ): Promise<"done" | "lost" | "stopped"> {
-      if (ending === null) return "stopped";
+      if (ending.signal.aborted) return "stopped";
       const both = AbortSignal.any([signal, ending.signal]);
       const begun = clock.elapsed();
       const working = work(job, options, both);
@@ -193,8 +194,7 @@ export function createMover(parts: MoveParts & { isBusy(): boolean; onSettled?: 
 
     /** Ends what is under way; it goes on with the next start. */
     async stop(): Promise<void> {
-      ending?.abort(new Error("the mirror is stopping"));
-      ending = null;
+      ending.abort(new Error("the mirror is stopping"));
       await Promise.allSettled(running);
     },
   };

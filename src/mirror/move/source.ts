@@ -4,7 +4,7 @@ import type { Medium } from "../../model/medium.ts";
 import { freeBytes } from "../../platform/files/disk-space.ts";
 import { makeFolder, nullWhereMissing } from "../../platform/files/file-system.ts";
 import type { MirrorTarget } from "../../targets/target.ts";
-import { LocalFailure } from "../errors.ts";
+import { asLocalFailure, LocalFailure } from "../errors.ts";
 import { startChecksum } from "../spool/checksum.ts";
 import { spoolPaths } from "../spool/spool.ts";
 
@@ -32,8 +32,8 @@ export async function readSource(
   const { moved } = spoolPaths(spoolDir, id);
   const end = () => rm(moved, { force: true });
   try {
-    await makeFolder(spoolDir);
-    const free = await freeBytes(spoolDir);
+    await asLocalFailure("spool", () => makeFolder(spoolDir));
+    const free = await asLocalFailure("disk space", () => freeBytes(spoolDir));
     if (free - bytes < minFree) {
       throw new LocalFailure("disk space", `too little room in ${spoolDir} for a copy of ${bytes} bytes: free some`);
     }
@@ -68,13 +68,13 @@ export async function readSource(
 
   /** Null: it is what was kept. */
   async function write(stream: AsyncIterable<Uint8Array>, file: string): Promise<string | null> {
-    const handle = await open(file, "w", 0o600);
+    const handle = await asLocalFailure("spool", () => open(file, "w", 0o600));
     const hash = createHash("sha256");
     let at = 0;
     try {
       for await (const chunk of stream) {
         signal.throwIfAborted();
-        await handle.write(chunk);
+        await asLocalFailure("spool", () => handle.write(chunk));
         hash.update(chunk);
         at += chunk.length;
         if (at > bytes) break;

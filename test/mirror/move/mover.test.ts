@@ -14,7 +14,7 @@ import { openCopies } from "../copies.ts";
 type Faults = { present?: Partial<MirrorTarget>; former?: Partial<MirrorTarget> };
 
 /** Copies of these videos in one folder, and the mover of a mirror whose target is another one. */
-async function open(t: TestContext, videos: Record<string, string>) {
+async function open(t: TestContext, videos: Record<string, string>, { minFreeDisk = 0 } = {}) {
   const at = await openCopies(t);
   const ids: Record<string, string> = {};
   for (const [videoId, content] of Object.entries(videos)) ids[videoId] = await at.bring(videoId, content);
@@ -22,7 +22,7 @@ async function open(t: TestContext, videos: Record<string, string>) {
   const { store, clock, spoolDir, locks, config, dir, log } = at;
   const ports = { clock, log };
   const newDir = join(dir, "new");
-  const mirror = { ...config.mirror, target: { type: "local" as const, dir: newDir } };
+  const mirror = { ...config.mirror, minFreeDisk, target: { type: "local" as const, dir: newDir } };
   const opened = await openTargets({ config: mirror, dataDir: config.dataDir, store });
   t.after(() => opened.close());
   const faults: Faults = {};
@@ -39,7 +39,6 @@ async function open(t: TestContext, videos: Record<string, string>) {
     ...{ config: mirror, store, targets, ports, spoolDir, targetHealth, locks },
     isBusy: () => state.isBusy,
   });
-  mover.start();
   t.after(() => mover.stop());
   const ending = new AbortController();
   const begin = async (): Promise<TaskJob> => {
@@ -202,6 +201,20 @@ test("a former target that is away is waited for; a copy that cannot be read, wh
   assert.match((await store.task(task.id)).error!, /: its copy cannot be read: i\/o error/);
 });
 
+test("a spool without room is waited for, and fails nothing", async (t) => {
+  const { move, mover, store, faults, task, clock } = await open(t, { v1: "one film" }, { minFreeDisk: 2 ** 60 });
+  faults.former = { file: async () => null };
+  const moving = move();
+  await waitFor(async () => {
+    await clock.advance(60_000);
+    return (await store.task(task.id)).error?.includes("too little room") === true;
+  });
+  await clock.advance(3_600_000);
+  assert.equal((await store.task(task.id)).failed, 0);
+  await mover.stop();
+  assert.equal(await moving, "stopped");
+});
+
 test("a rate is kept", async (t) => {
   const { move, passing, clock } = await open(t, { v1: "x".repeat(1_000), v2: "y".repeat(2_000) });
   const began = clock.elapsed();
@@ -211,12 +224,18 @@ test("a rate is kept", async (t) => {
 });
 
 test("new copies go first, but do not hold a move for ever", async (t) => {
-  const { move, passing, clock, state, store, task } = await open(t, { v1: "one film" });
+  const { move, passing, clock, state, faults, store, task } = await open(t, { v1: "one film" });
+  let begun = 0;
+  faults.former = {
+    async file() {
+      begun = clock.elapsed();
+      return null;
+    },
+  };
   state.isBusy = true;
-  const moving = move();
-  await clock.advance(4_900);
-  assert.equal((await store.task(task.id)).done, 0);
-  assert.equal(await passing(moving), "done");
+  const from = clock.elapsed();
+  assert.equal(await passing(move()), "done");
+  assert.ok(begun - from >= 5_000 && begun - from < 8_000, String(begun - from));
   assert.equal((await store.task(task.id)).done, 1);
 });
 

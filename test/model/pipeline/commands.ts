@@ -58,7 +58,10 @@ export type Command =
   /** The process dies so many verbs of the store, turns of the event loop, or pieces that the host sends, from now. */
   | { do: "kill"; at: "verb" | "turn" | "piece"; after: number }
   | { do: "retry"; pick: number }
-  | { do: "forget"; v: string };
+  | { do: "forget"; v: string }
+  /** Copies elsewhere begin to be moved, and get so long, in real milliseconds; the task is canceled. */
+  | { do: "move"; deletes: boolean; for: number }
+  | { do: "end move" };
 
 export type Made = { list: Command[]; settings: Settings };
 
@@ -82,7 +85,7 @@ export function commandsOf(seed: number, length: number): Made {
   // Links that die soon, hours that go by, and mirroring that is off meanwhile.
   const isHasty = isOneIn(5);
   const lives = isHasty ? [2 * HOUR, 2 * HOUR, 30 * HOUR] : [null, null, null, 2 * HOUR, 30 * HOUR];
-  const leftOut = Array.from({ length: 12 }, () => isOneIn(3));
+  const leftOut = Array.from({ length: 13 }, () => isOneIn(3));
 
   function post(): Posted {
     const type = one([
@@ -133,6 +136,8 @@ export function commandsOf(seed: number, length: number): Made {
       [1, { do: "pass", ms: one([2 * HOUR, 25 * HOUR]), renews: true }],
       [2, { do: "pass", ms: one([31 * SECOND, 5 * MINUTE]), renews: false }],
       [4, { do: "live", ms: one([10 * SECOND, 10 * MINUTE, 2 * HOUR]) }],
+      [6, { do: "move", deletes: isOneIn(2), for: one([0, 0, 5, 30]) }],
+      [1, { do: "end move" }],
     ];
     const table: [number, Command][] = [
       [12, { do: "post", ...post() }],

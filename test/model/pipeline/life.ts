@@ -4,7 +4,7 @@ import { Hono } from "hono";
 import { reprocess } from "../../../src/actions/quarantine.ts";
 import { verifyCopies } from "../../../src/actions/verify/copies.ts";
 import type { Config } from "../../../src/config/schema.ts";
-import { RelayError } from "../../../src/errors.ts";
+import { LeaseLost, RelayError } from "../../../src/errors.ts";
 import type { Lease, Queue } from "../../../src/jobs/worker.ts";
 import { reportMedia } from "../../../src/message/media-reports.ts";
 import { type Mirror, openMirror } from "../../../src/mirror/open.ts";
@@ -13,6 +13,7 @@ import type { DeliveryJob } from "../../../src/model/delivery.ts";
 import type { Job } from "../../../src/model/job.ts";
 import { LEASE } from "../../../src/model/job.ts";
 import type { Medium } from "../../../src/model/medium.ts";
+import type { TaskJob } from "../../../src/model/task.ts";
 import { createAccept } from "../../../src/receive/accept.ts";
 import { openStore } from "../../../src/store/open.ts";
 import { settingsOf } from "../../../src/store/settings.ts";
@@ -57,6 +58,10 @@ export type Life = {
   /** Deliveries that have not ended. */
   undelivered(): Promise<number>;
   retry(mediumId: string): Promise<void>;
+  /** Has copies that are elsewhere moved into the present target. */
+  move(deleteSource: boolean): Promise<void>;
+  /** Cancels that. */
+  endMove(): Promise<void>;
   forget(v: string): Promise<void>;
   reload(settings: Settings): Promise<void>;
   media(): Promise<Medium[]>;
@@ -155,6 +160,7 @@ export async function openLife(options: LifeOptions): Promise<LocalLife> {
   let mirror: Mirror | null = null;
   let queues: AnyQueue[] = [];
   let sending: DeliveryJob[] = [];
+  let moving: { job: TaskJob; abort: AbortController; ended: Promise<void> } | null = null;
 
   const open = async () => {
     mirror = await openMirror({ config, store, ports, connectTimeout: 5_000 });
@@ -185,7 +191,14 @@ export async function openLife(options: LifeOptions): Promise<LocalLife> {
     running.set(job.id, entry);
   }
 
+  /** Ends what the mirror moves. The relay's own worker of tasks does so too. */
+  async function stopMoving(why: Error): Promise<void> {
+    moving?.abort.abort(why);
+    await moving?.ended;
+  }
+
   async function stop(): Promise<void> {
+    await stopMoving(new Error("the relay is stopping"));
     while (running.size > 0) {
       const jobs = [...running.values()];
       for (const { abort } of jobs) abort.abort(new Error("the relay is stopping"));
@@ -196,7 +209,7 @@ export async function openLife(options: LifeOptions): Promise<LocalLife> {
 
   function turn(): void {
     if (isDead || armed?.at !== "turn") return;
-    if (running.size > 0) moment("turn");
+    if (running.size > 0 || moving !== null) moment("turn");
     setImmediate(turn);
   }
 
@@ -276,6 +289,33 @@ export async function openLife(options: LifeOptions): Promise<LocalLife> {
     async retry(mediumId) {
       await store.retryMedium(mediumId, clock.now()).catch(ignoreConflict);
     },
+    async move(deleteSource) {
+      if (moving !== null) return;
+      const claim = async () => (await store.claimTask({ now: clock.now(), leaseFor: LEASE })).job;
+      let job = await claim();
+      if (job === null) {
+        await store.createRun({ verb: "move", options: {}, by: "test" }, clock.now()).catch(ignoreTask);
+        job = await claim();
+      }
+      if (job === null) return;
+      const abort = new AbortController();
+      const work = async (job: TaskJob) => {
+        const end = await mirror!.move(job, { deleteSource, rate: null }, abort.signal);
+        if (end === "done") await store.endRun(job, { total: 0, done: 0, failed: 0, error: null }, clock.now());
+        else await store.renewTask(job, 0);
+      };
+      const ended = work(job)
+        .catch(() => {}) // Left to its lease.
+        .finally(() => {
+          moving = null;
+        });
+      moving = { job, abort, ended };
+    },
+    async endMove() {
+      const open = (await store.tasks({ limit: 9, verb: "move" })).filter(({ endedAt }) => endedAt === null);
+      for (const { id } of open) await store.cancelTask(id, "stopped", clock.now());
+      await stopMoving(new LeaseLost("the task was canceled"));
+    },
     async forget(v) {
       await store.forgetVideo(v, clock.now()).catch(ignoreConflict);
     },
@@ -342,6 +382,11 @@ export async function openLife(options: LifeOptions): Promise<LocalLife> {
 
 function ignoreConflict(error: unknown): void {
   if (!(error instanceof RelayError && ["conflict", "not_found"].includes(error.code))) throw error;
+}
+
+/** One of the life before has not ended, and its lease neither. */
+function ignoreTask(error: unknown): void {
+  if (!(error instanceof RelayError && error.code === "task_running")) throw error;
 }
 
 /** The file that a link leads to: `v/a.mp4`. Empty: the link was erased. */

@@ -163,6 +163,14 @@ export class World {
       }
       case "forget":
         return this.forget(command.v);
+      case "move":
+        // What is deleted in a bucket goes hours later.
+        await life.move(command.deletes && this.around.bucket === null);
+        await sleep(command.for);
+        if (this.body.isDead()) throw new Killed("while it moves");
+        return;
+      case "end move":
+        return life.endMove();
     }
   }
 
@@ -313,6 +321,7 @@ export class World {
       this.host.clear();
       for (const target of ["one", "two"]) this.bringBack(target);
       await this.configure({ do: "config", by: "reload", change: { enabled: true } });
+      await this.life.endMove();
     });
     const start = this.now;
     await this.live(start + 2 * HOUR);
