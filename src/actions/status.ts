@@ -8,6 +8,7 @@ import { describeEndpoints } from "./endpoints.ts";
 import { isoTime } from "./json.ts";
 import { readBacklog } from "./outcome/backlog.ts";
 import { readStorage } from "./prune.ts";
+import { archiveStateJson } from "./relay/archive.ts";
 import { growthOf, readDisks } from "./relay/storage.ts";
 
 /** The process of the relay, as far as it is known here; times are milliseconds since 1970. */
@@ -27,18 +28,29 @@ export async function readStatus(
   { clock, relay }: { clock: Clock; relay: RelayProcess },
 ) {
   const now = clock.now();
-  const [counts, states, [nextMedium = null], database, readings, backup, failedBackup, receivers, { silences }] =
-    await Promise.all([
-      store.counts(),
-      store.endpoints(),
-      store.media({ limit: 1, byDeadline: true }),
-      readStorage(store),
-      store.readings(),
-      store.backups.last(),
-      store.backups.failed(),
-      store.receivers(),
-      store.alarms(now),
-    ]);
+  const [
+    counts,
+    states,
+    [nextMedium = null],
+    database,
+    readings,
+    backup,
+    failedBackup,
+    receivers,
+    { silences },
+    archive,
+  ] = await Promise.all([
+    store.counts(),
+    store.endpoints(),
+    store.media({ limit: 1, byDeadline: true }),
+    readStorage(store),
+    store.readings(),
+    store.backups.last(),
+    store.backups.failed(),
+    store.receivers(),
+    store.alarms(now),
+    store.archiveState(),
+  ]);
   const silenced = silencesByName(silences);
   const { events, videos, media, uploads, deletions, deliveries, quarantine, copies } = counts;
   const unfinished = (media.pending ?? 0) + (media.running ?? 0);
@@ -79,8 +91,11 @@ export async function readStatus(
     disks,
     /** Bytes a day, and the readings that say so; null: not known before they reach over a day. */
     growth: growth && { ...growth, since: isoTime(growth.since)!, until: isoTime(growth.until)! },
-    /** When all that had expired was last pruned, and how many rows that were; null: it was not yet. */
-    retention: { prunedAt: isoTime(last?.at ?? null), rows: last?.pruned ?? null },
+    /** When all that had expired was last pruned, and how many rows that were; null: it was not yet. `archive` null: there is none. */
+    retention: {
+      ...{ prunedAt: isoTime(last?.at ?? null), rows: last?.pruned ?? null },
+      archive: archiveStateJson(config.retention, archive),
+    },
     /** The last that was checked, and why the last try of the schedule failed; null: there is none, it did not. */
     backup: {
       every: config.backup?.every ?? null,

@@ -26,6 +26,8 @@ export const DONE: Record<TaskVerb | RunVerb, string> = {
   move: "moved",
   backup: "made",
   prune: "pruned",
+  verifyArchive: "verified",
+  restoreArchive: "restored",
   retry: "retried",
   cancel: "canceled",
   replay: "replayed",

@@ -72,6 +72,7 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
   const first = probe("config", () => judgeConfig(judged));
   if (config === null) return [stage(AT_ONCE, first, secrets([], null))];
   const { server, mirror, backup, endpoints, alerts } = config;
+  const { archive } = config.retention;
   const { tls, publicUrl } = server;
   const { target } = mirror;
   const { data, finding } = await readDataFolder(config.dataDir, { clock, platform, user });
@@ -113,6 +114,9 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
         ),
       hasFolder && probe("disk.sync", (signal) => judgeSync(data.path, clock, signal)),
       data?.database != null && probe("disk.reserve", () => judgeReserve(data.path)),
+      archive !== null &&
+        archive !== "target" &&
+        probe("archive.folder", () => judge({ dir: archive.dir, option: "retention.archive.dir" })),
       backups !== null && probe("backup.folder", () => judge({ dir: backups, option: "backup.dir" })),
       tls !== null && probe("listener.certificate", () => judgeListener(tls, publicUrl && hostOf(publicUrl), now())),
       probe("senders", () => judgeSenders(config, addresses, given.request)),

@@ -20,7 +20,8 @@ export type Gauges = Partial<Record<MetricName, Series<number>[]>>;
 
 /** The gauges that readings give. What could not be read is left out, and so is what there is none of. */
 export function gaugesOf(readings: Readings): Gauges {
-  const { usable, disk, database, spool, lastEventAt, nearestDeadline, lastBackupAt, now } = readings;
+  const { usable, disk, database, spool, lastEventAt, nearestDeadline, lastBackupAt, archiveFailingSince, now } =
+    readings;
   const { counts, states } = readings;
   return {
     store_usable: one(Number(usable.store)),
@@ -30,6 +31,7 @@ export function gaugesOf(readings: Readings): Gauges {
     ...some("last_event_timestamp_seconds", lastEventAt, (at) => at / 1_000),
     ...some("media_nearest_deadline_seconds", nearestDeadline, (at) => (at - now) / 1_000),
     ...some("backup_verified_timestamp_seconds", lastBackupAt, (at) => at / 1_000),
+    ...some("archive_failing_timestamp_seconds", archiveFailingSince, (at) => at / 1_000),
     ...some("disk_free_bytes", disk.free),
     disk_needed_bytes: one(disk.needed),
     disk_downloads_bytes: one(disk.downloads),

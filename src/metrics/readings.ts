@@ -26,6 +26,7 @@ export type Readings = {
   nearestDeadline: number | null;
   /** 0: none was made; null: none is to be made. */
   lastBackupAt: number | null;
+  archiveFailingSince: number | null;
   /** Bytes. */
   disk: { free: number | null; needed: number; downloads: number };
   database: Record<"database" | "log", number | null>;
@@ -33,10 +34,10 @@ export type Readings = {
 };
 
 export type Reading = {
-  store: Pick<Store, "counts" | "commits" | "endpoints" | "events" | "media" | "trouble"> & {
+  store: Pick<Store, "counts" | "commits" | "endpoints" | "events" | "media" | "archiveState" | "trouble"> & {
     backups: Pick<Store["backups"], "last">;
   };
-  config: Pick<Config, "dataDir" | "endpoints" | "backup" | "mirror">;
+  config: Pick<Config, "dataDir" | "endpoints" | "backup" | "mirror" | "retention">;
   /** The database's file. */
   database: string;
   clock: Clock;
@@ -61,13 +62,14 @@ export function createReadings(reading: Reading): () => Promise<Readings> {
 async function read({ store, config, database, clock, targetTrouble }: Reading): Promise<Readings> {
   const inTime = <T>(work: () => Promise<T>): Promise<T | null> => within(PATIENCE, clock, work).catch(() => null);
   const newest = (rows: { receivedAt: number }[] | null) => rows?.[0]?.receivedAt ?? null;
-  const [counts, states, commits, events, media, backup, free, main, log, spool] = await Promise.all([
+  const [counts, states, commits, events, media, backup, archive, free, main, log, spool] = await Promise.all([
     inTime(() => store.counts()),
     inTime(() => store.endpoints()),
     inTime(() => store.commits()),
     inTime(() => store.events({ limit: 1 })),
     inTime(() => store.media({ limit: 1, byDeadline: true })),
     config.backup === null ? null : inTime(async () => (await store.backups.last())?.at ?? 0),
+    config.retention.archive === null ? null : inTime(() => store.archiveState()),
     inTime(() => freeBytes(config.dataDir)),
     inTime(() => sizeOf(database)),
     inTime(() => sizeOf(`${database}-wal`)),
@@ -84,6 +86,7 @@ async function read({ store, config, database, clock, targetTrouble }: Reading):
     lastEventAt: newest(events),
     nearestDeadline: media?.[0]?.deadline ?? null,
     lastBackupAt: backup,
+    archiveFailingSince: archive?.failing?.since ?? null,
     disk: { free, needed: Math.max(least, Math.ceil((main ?? 0) / 2)), downloads: least },
     database: { database: main, log },
     spool,

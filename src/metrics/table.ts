@@ -102,6 +102,10 @@ export const METRICS = {
     type: "gauge",
     help: 'When the newest backup was made that was checked; 0: none was; absent without "backup" in the config.',
   },
+  archive_failing_timestamp_seconds: {
+    type: "gauge",
+    help: "Since when what has expired cannot be archived, and is not pruned; absent where it can be.",
+  },
   build_info: { type: "gauge", labels: ["version", "runtime"], help: "1." },
 } as const satisfies Record<string, Definition>;
 

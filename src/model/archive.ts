@@ -52,3 +52,9 @@ export function nameOfPart({ day, number }: Pick<ArchivePart, "day" | "number">,
 
 /** A target keeps parts below this; no id and no template makes such a key, and no media row has one: it is never served. */
 export const ARCHIVE_FOLDER = "~archive";
+
+/** The times of a day (UTC) as a name says it, `until` excluded; null: that is no day. */
+export function readDay(name: string): { since: number; until: number } | null {
+  const since = /^\d{4}-\d\d-\d\d$/.test(name) ? Date.parse(`${name}T00:00:00Z`) : Number.NaN;
+  return Number.isNaN(since) || nameOfDay(since) !== name ? null : { since, until: since + DAY };
+}

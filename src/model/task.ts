@@ -5,10 +5,10 @@ import type { JobState } from "./job.ts";
 export type TaskVerb = "retry" | "cancel" | "replay" | "reprocess";
 
 /**
- * What the relay does for long, as a whole: `media verify`, `media move`, `backup`, `prune`. After a restart it is begun again;
- * what was moved by then stays moved.
+ * What the relay does for long, as a whole: `media verify`, `media move`, `backup`, `prune`, `archive verify`, `archive restore`.
+ * After a restart it is begun again; what was moved by then stays moved.
  */
-export const RUN_VERBS = ["verify", "move", "backup", "prune"] as const;
+export const RUN_VERBS = ["verify", "move", "backup", "prune", "verifyArchive", "restoreArchive"] as const;
 export type RunVerb = (typeof RUN_VERBS)[number];
 
 export const isRun = (verb: TaskVerb | RunVerb): verb is RunVerb => RUN_VERBS.some((one) => one === verb);

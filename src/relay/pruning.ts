@@ -18,7 +18,7 @@ const AGAIN_AFTER = 10 * 60_000;
 type Parts = { store: Store; ports: Ports; config(): Config; targets(): ArchiveTargets };
 
 /** The archive by the config as it is at each call. */
-function archiveOf({ store, ports, config, targets }: Parts): ArchiveParts {
+export function archiveOf({ store, ports, config, targets }: Parts): ArchiveParts {
   const { retention, dataDir } = config();
   const shelves = openShelves({ archive: retention.archive, targets: async () => targets(), access: "own" });
   return { store, ports, shelves, dataDir };

@@ -1,4 +1,6 @@
 import { pruneNow } from "../actions/prune.ts";
+import { restoreFrom } from "../archive/restore.ts";
+import { eachPart, examinePart } from "../archive/verify.ts";
 import { backupProcess, makeBackup } from "../backup/make.ts";
 import { backupFolder } from "../backup/schedule.ts";
 import type { Config } from "../config/schema.ts";
@@ -11,7 +13,7 @@ import { sleep } from "../platform/timing.ts";
 import type { Ports } from "../ports.ts";
 import { databaseOf } from "../store/backup.ts";
 import type { Store } from "../store/store.ts";
-import { archiverOf } from "./pruning.ts";
+import { archiveOf, archiverOf } from "./pruning.ts";
 
 /** What `media verify --json` prints at its end. */
 type Verified = Record<"copies" | "good" | "missing" | "damaged" | "unreadable" | "mended" | "unreached", number>;
@@ -29,6 +31,7 @@ export function createRuns(parts: {
   self: Command;
 }): Runs {
   const { store, config, mirror, ports, self } = parts;
+  const ofArchive = { ...parts, targets: () => mirror().targets };
   return {
     async verify(options, signal) {
       const { file } = config();
@@ -62,12 +65,35 @@ export function createRuns(parts: {
     },
 
     async prune(_, signal) {
-      const archive = archiverOf({ ...parts, targets: () => mirror().targets });
+      const archive = archiverOf(ofArchive);
       const { pruned, isWhole, archiveError } = await pruneNow(store, config(), ports, { archive, signal });
       const rows = rowsOf(pruned);
       const lost = isWhole ? null : "another took over before its end: nothing is lost, it goes on there";
       const error = archiveError === null ? lost : `what is not archived stays: ${archiveError}`;
       return { total: rows, done: rows, failed: 0, error };
+    },
+
+    async verifyArchive({ since, until }, signal) {
+      const archive = archiveOf(ofArchive);
+      const wrong: string[] = [];
+      let total = 0;
+      for await (const part of eachPart(store, { since, until })) {
+        const found = await examinePart(archive, part, signal);
+        total++;
+        if (found !== null) wrong.push(found.detail);
+      }
+      const more = wrong.length > 1 ? `, and ${wrong.length - 1} more: "archive verify" names them` : "";
+      const error = wrong.length === 0 ? null : `${wrong[0]}${more}`;
+      return { total, done: total - wrong.length, failed: wrong.length, error };
+    },
+
+    async restoreArchive({ since, until, videoId }, signal) {
+      const { bodies } = config().retention;
+      const wish = { since, until, videoId, bodies };
+      const { restored, present, unknown, erased } = await restoreFrom(archiveOf(ofArchive), wish, { signal });
+      const failed = unknown + erased;
+      const error = failed === 0 ? null : `${unknown} events are not in this database, ${erased} were erased`;
+      return { total: restored + present + failed, done: restored + present, failed, error };
     },
   };
 }

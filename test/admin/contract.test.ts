@@ -126,6 +126,14 @@ const CALLS: Record<string, (stage: Stage) => Call[]> = {
   makeBackup: () => [{ status: 202 }],
   listBackups: () => [{}],
   listArchive: () => [{}, { query: "videoId=v1&limit=1" }],
+  verifyArchive: () => [
+    { body: { day: "2026-11-30" }, status: 202 },
+    { body: { day: "soon" }, status: 400 },
+  ],
+  restoreArchive: () => [
+    { body: {}, status: 400 },
+    { body: { videoId: "v1" }, status: 202 },
+  ],
   prune: () => [{ body: { dryRun: true } }, { body: {}, status: 202 }],
 };
 

@@ -101,6 +101,15 @@ test("copies never lie where an id from the network could reach the relay's own 
   for (const dir of ["data/media", "media", "/srv/media"]) load({ mirror: { target: { type: "local", dir } } });
 });
 
+test("the archive is in a folder, beside the config file, or in a target that is not public", () => {
+  const of = (archive: unknown, mirror = {}) => problemsOf({ retention: { archive }, mirror });
+  const isPublic = { publicBaseUrl: "https://cdn.example.com" };
+  assert.deepEqual([of(null), of("target"), of({ dir: "a" }, isPublic)], [[], [], []]);
+  assert.match(of("target", isPublic)[0]!, /^retention\.archive: must be \{"dir": "…"\}: .*public/);
+  assert.match(of("s3")[0]!, /^retention\.archive: must be "target", \{"dir": "…"\}, or null/);
+  assert.equal(of({ dir: "a", every: "1h" }).length, 1);
+});
+
 test("backups go into a folder, or into a target that is not public", () => {
   const of = (backup: object, mirror = {}) => problemsOf({ backup, mirror });
   assert.deepEqual(of({ to: "dir", dir: "b" }, { publicBaseUrl: "https://cdn.example.com" }), []);

@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import { type TestContext, test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import { GetObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import { Webhook } from "standardwebhooks";
 import type { ConfigInput } from "../../src/config/schema.ts";
 import { openAged } from "../support/archive.ts";
+import { runArchiveKills } from "../support/archiving/kill.ts";
+import { runWhole } from "../support/archiving/whole.ts";
 import { SECRET } from "../support/config.ts";
 import { openReceiver } from "../support/receiver.ts";
 import { endpointTo, freePort } from "../support/relay-in-folder.ts";
@@ -14,6 +17,7 @@ import { noS3, shareS3Server } from "../support/s3-server.ts";
 import { spawnServe } from "../support/serve-process.ts";
 import { runCli } from "../support/spawn.ts";
 import { waitFor } from "../support/wait.ts";
+import { isWhole } from "../support/whole.ts";
 
 const s3 = shareS3Server();
 
@@ -112,3 +116,21 @@ async function live(t: TestContext, { input, texts }: Where): Promise<void> {
   );
   assert.match(await run("archive", "verify"), /^2 files, .* read: 2 good\n$/);
 }
+
+// Short forms of `npm run test:archive`.
+const seed = process.env.ARCHIVE_SEED ?? Date.now().toString(36);
+const kills = isWhole ? 10 : 2;
+
+test("a database of old events is archived, pruned, verified, and partly restored", { timeout: 300_000 }, async (t) => {
+  const { summary, problems, folder } = await runWhole({ events: isWhole ? 20_000 : 2_000 });
+  t.diagnostic(summary);
+  assert.deepEqual(problems, [], `${summary}\nwhat it left behind is in ${folder}`);
+});
+
+test(`killed ${kills} times while it archives, it prunes nothing that is not there`, {
+  timeout: 300_000,
+}, async (t) => {
+  const { summary, problems, folder } = await runArchiveKills({ kills, events: isWhole ? 20_000 : 3_000, seed });
+  t.diagnostic(summary);
+  assert.deepEqual(problems, [], `${summary}\nwhat it left behind is in ${folder}`);
+});

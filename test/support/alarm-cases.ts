@@ -23,6 +23,8 @@ type Seen = {
   free?: number;
   target?: boolean;
   backupAge?: number;
+  /** For how long nothing could be archived. */
+  archiveFails?: number;
 };
 
 export type AlarmCase = {
@@ -131,6 +133,10 @@ export const ALARM_CASES: AlarmCase[] = [
     ...{ alarm: "DiskOrBackup", says: "the backup is two days old", silent: [15], begun: [17] },
     seen: (minute) => ({ backupAge: 2 * 86_400 + 60 * minute }),
   },
+  {
+    ...{ alarm: "DiskOrBackup", says: "nothing could be archived for six hours", silent: [20], begun: [22] },
+    seen: (minute) => ({ archiveFails: 6 * 3_600 + 60 * (minute - 5) }),
+  },
 ];
 
 export const lastMinute = ({ silent, begun }: AlarmCase): number => Math.max(...silent, ...begun);
@@ -144,7 +150,7 @@ export function factsOf({ seen }: AlarmCase, minute: number): Facts {
   let failing = minute;
   while (failing >= 0 && (seen(failing).breaker ?? 0) > 0) failing--;
   const state = it.paused ? "paused" : (it.breaker ?? 0) > 0 ? "failing" : "active";
-  const { expired = 0, refused = 0, unknownSenders = 0, free, backupAge } = it;
+  const { expired = 0, refused = 0, unknownSenders = 0, free, backupAge, archiveFails } = it;
   return {
     now,
     isRunning: it.up ?? true,
@@ -167,6 +173,7 @@ export function factsOf({ seen }: AlarmCase, minute: number): Facts {
     lastEventAt: ago(it.lastEventAge),
     disk: free === undefined ? null : { free, needed: NEEDED, downloads: DOWNLOADS },
     backup: { every: 86_400_000, lastAt: backupAge === undefined ? now : ago(backupAge), failure: null, bornAt: null },
+    archive: archiveFails === undefined ? null : { since: ago(archiveFails)!, error: "no room" },
   };
 }
 
@@ -199,5 +206,8 @@ export function seriesOf(one: AlarmCase): { series: string; values: string }[] {
     relay("disk_downloads_bytes", () => DOWNLOADS),
     relay("target_usable", ({ target = true }) => Number(target)),
     relay("backup_verified_timestamp_seconds", ({ backupAge = 0 }, minute) => 60 * minute - backupAge),
+    relay("archive_failing_timestamp_seconds", ({ archiveFails }, minute) =>
+      archiveFails === undefined ? undefined : 60 * minute - archiveFails,
+    ),
   ];
 }

@@ -3,9 +3,12 @@ import type { Facts, Standing } from "./shape.ts";
 
 const DAY = 86_400_000;
 
-/** What fills, what takes no copies, and what is not backed up: the judgement of DiskOrBackup. */
+/** Nothing could be archived, and so pruned, for this long; milliseconds. */
+const ARCHIVE_FAILS = 6 * 3_600_000;
+
+/** What fills, what takes no copies, and what is not backed up or archived: the judgement of DiskOrBackup. */
 export function judgeDiskAndBackup(facts: Facts): Standing[] {
-  return [...judgeDisk(facts), ...judgeTarget(facts), ...judgeBackup(facts)];
+  return [...judgeDisk(facts), ...judgeTarget(facts), ...judgeBackup(facts), ...judgeArchive(facts)];
 }
 
 /** There is too little room for downloads: the judgement of DownloadsStopped. */
@@ -57,6 +60,18 @@ function judgeBackup({ backup: { every, lastAt, failure, bornAt }, now }: Facts)
       what: failure === null ? "No backup was checked of late" : "The last backup failed",
       means: `${failure === null ? "" : `${failure}. `}${last}; one is to be made every ${formatSpan(every)}.`,
       commands: ["wochit-relay doctor", "wochit-relay backup FILE"],
+      page: "/settings",
+    },
+  ];
+}
+
+function judgeArchive({ archive, now }: Facts): Standing[] {
+  if (archive === null || now - archive.since <= ARCHIVE_FAILS) return [];
+  return [
+    {
+      what: `What has expired cannot be archived since ${relativeTime(archive.since, now)}`.replace(/ ago$/, ""),
+      means: `${archive.error}. It is not pruned meanwhile, and the database grows.`,
+      commands: ["wochit-relay doctor", "wochit-relay prune"],
       page: "/settings",
     },
   ];

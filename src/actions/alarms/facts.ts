@@ -21,11 +21,11 @@ type Outside = Pick<Facts, "isRunning" | "storeTrouble" | "targetTrouble">;
  */
 export async function readFacts(
   store: Store,
-  config: Pick<Config, "dataDir" | "endpoints" | "mirror" | "backup">,
+  config: Pick<Config, "dataDir" | "endpoints" | "mirror" | "backup" | "retention">,
   { now, isRunning, storeTrouble, targetTrouble, ...known }: Outside & { now: number; endpoints?: Facts["endpoints"] },
 ): Promise<Facts> {
   const day = { limit: AT_MOST, since: now - DAY };
-  const [endpoints, [nextMedium = null], expired, [last], space, backup, { strangers }] = await Promise.all([
+  const [endpoints, [nextMedium = null], expired, [last], space, backup, { strangers }, archive] = await Promise.all([
     known.endpoints ?? listEndpoints(store, config),
     store.media({ limit: 1, byDeadline: true }),
     store.media({ limit: AT_MOST, state: "expired", since: now - 3 * DAY }),
@@ -33,6 +33,7 @@ export async function readFacts(
     store.space(),
     readBackup(store, config),
     readStrangers(store, now - DAY),
+    config.retention.archive === null ? null : store.archiveState(),
   ]);
   const refused = await Promise.all(
     REASONS.map(async (reason) => ({ reason, rows: await store.quarantined({ ...day, reason }) })),
@@ -58,6 +59,7 @@ export async function readFacts(
     lastEventAt: last?.receivedAt ?? null,
     disk: free === null ? null : { free, needed: Math.max(least, Math.ceil(space.bytes / 2)), downloads: least },
     backup,
+    archive: archive?.failing ?? null,
   };
 }
 

@@ -38,6 +38,8 @@ export type Facts = {
   disk: { free: number; needed: number; downloads: number } | null;
   /** `every`: how often one is to be made, milliseconds; null: none is planned. */
   backup: { every: number | null; lastAt: number | null; failure: string | null; bornAt: number | null };
+  /** Since when, and why, what is to be pruned cannot be archived; null: it can. */
+  archive: { since: number; error: string } | null;
 };
 
 /** What is said of one that stands. `page`: a path of the dashboard. */

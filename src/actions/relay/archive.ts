@@ -1,4 +1,6 @@
+import type { Config } from "../../config/schema.ts";
 import { type ArchivePart, nameOfDay } from "../../model/archive.ts";
+import type { ArchiveState } from "../../store/archive/verbs.ts";
 import { formatSize, shortTime } from "../format.ts";
 import { isoTime, pick } from "../json.ts";
 import { list, walk } from "../list.ts";
@@ -27,3 +29,15 @@ export const archive = list({
     { title: "PLACE", value: ({ place }) => place, spare: 2 },
   ],
 });
+
+/** How the archive stands. `place`: as the config says; `waits`: something is to be archived; `toRewrite`: files with what was erased. */
+export function archiveStateJson({ archive }: Config["retention"], state: ArchiveState) {
+  const { parts, events, bytes, lastAt, failing, isBehind, toRewrite } = state;
+  if (archive === null && parts === 0) return null;
+  return {
+    place: archive === null || archive === "target" ? archive : archive.dir,
+    ...{ files: parts, events, bytes, lastAt: isoTime(lastAt) },
+    failing: failing && archive !== null ? { since: isoTime(failing.since), error: failing.error } : null,
+    ...{ waits: isBehind && archive !== null, toRewrite },
+  };
+}

@@ -11,6 +11,7 @@ import { RUN_VERBS } from "../../model/task.ts";
 import { alarms, receivers } from "./alarms.ts";
 import { endpoint, undelivered } from "./endpoints.ts";
 import { attempt, delivery, event, medium, quarantined, video } from "./events.ts";
+import { archiveState } from "./retention.ts";
 import { count, named, orNull, pageOf, shapeOf, text, time } from "./shape.ts";
 
 // What tasks, the relay itself and the details of things answer.
@@ -238,7 +239,7 @@ const counts = shapeOf<Status>()(
       }),
     ),
     growth: orNull(v.object({ since: time, until: time, database: whole, copies: whole })),
-    retention: v.object({ prunedAt: orNull(time), rows: orNull(count) }),
+    retention: v.object({ prunedAt: orNull(time), rows: orNull(count), archive: orNull(archiveState) }),
     backup: v.object({
       every: v.pipe(orNull(count), v.description("Milliseconds; null: none is planned")),
       last: orNull(v.object({ at: time, place: v.picklist(["dir", "target", "file"]), name: text, bytes: count })),

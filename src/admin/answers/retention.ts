@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { countPrunable } from "../../actions/prune.ts";
-import type { PartJson } from "../../actions/relay/archive.ts";
-import { count, pageOf, shapeOf, text, time } from "./shape.ts";
+import type { archiveStateJson, PartJson } from "../../actions/relay/archive.ts";
+import { count, orNull, pageOf, shapeOf, text, time } from "./shape.ts";
 
 // What retention and the archive answer.
 
@@ -31,4 +31,18 @@ export const archivePage = pageOf(
       madeAt: time,
     }),
   ),
+);
+
+export const archiveState = shapeOf<NonNullable<ReturnType<typeof archiveStateJson>>>()(
+  "ArchiveState",
+  v.object({
+    place: v.pipe(orNull(text), v.description('The folder, or "target"; null: nothing is archived any longer')),
+    ...{ files: count, events: count, bytes: count, lastAt: orNull(time) },
+    failing: v.pipe(
+      orNull(v.object({ since: time, error: text })),
+      v.description("Why what has expired cannot be archived, and is not pruned"),
+    ),
+    waits: v.pipe(v.boolean(), v.description("Something is to be archived")),
+    toRewrite: v.pipe(count, v.description("Files that still have what was erased")),
+  }),
 );

@@ -2,14 +2,13 @@ import * as v from "valibot";
 import { audit } from "../../actions/audit.ts";
 import { isoTime } from "../../actions/json.ts";
 import { countPrunable } from "../../actions/prune.ts";
-import { archive } from "../../actions/relay/archive.ts";
 import { listBackups } from "../../actions/relay/backups.ts";
 import { effectiveConfig } from "../../actions/relay/effective-config.ts";
 import { readStatus, relayJson } from "../../actions/status.ts";
 import { startRun } from "../../actions/tasks.ts";
 import { RelayError } from "../../errors.ts";
 import { auditPage, backups, config, doctor, status, taskMade } from "../answers/relay.ts";
-import { archivePage, prunable } from "../answers/retention.ts";
+import { prunable } from "../answers/retention.ts";
 import { accepted, type DoctorReport, type Operation, operation, processOf } from "../operation.ts";
 import { listPage, listQuery } from "../query.ts";
 
@@ -89,15 +88,6 @@ export const relayOperations: Operation[] = [
       if (body.dryRun) return countPrunable(store, config, now);
       return accepted({ task: await startRun(store, { verb: "prune", by: `api ${caller.name}` }, now) });
     },
-  }),
-  operation({
-    ...{ ...TAG, method: "GET", path: "/archive", id: "listArchive" },
-    summary: "The files of the archive, the newest day first",
-    more: "since and until are of the days of receipt (UTC).",
-    query: listQuery(archive),
-    answer: archivePage,
-    errors: ["cursor_expired"],
-    run: (asked, place) => listPage(archive, asked, place),
   }),
   operation({
     ...{ ...TAG, method: "GET", path: "/audit", id: "listAudit" },

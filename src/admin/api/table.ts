@@ -1,5 +1,6 @@
 import type { Operation } from "../operation.ts";
 import { alertOperations } from "./alerts.ts";
+import { archiveOperations } from "./archive.ts";
 import { deliveryOperations } from "./deliveries.ts";
 import { endpointOperations } from "./endpoints.ts";
 import { eventOperations } from "./events.ts";
@@ -19,5 +20,6 @@ export const operations: Operation[] = [
   ...quarantineOperations,
   ...taskOperations,
   ...alertOperations,
+  ...archiveOperations,
   ...relayOperations,
 ];

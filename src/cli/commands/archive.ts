@@ -1,7 +1,7 @@
 import { formatCount, formatSize } from "../../actions/format.ts";
 import { archive } from "../../actions/relay/archive.ts";
 import { RelayError } from "../../errors.ts";
-import { nameOfDay } from "../../model/archive.ts";
+import { nameOfDay, readDay } from "../../model/archive.ts";
 import { loadArchiveConfig, withArchive } from "../archive.ts";
 import type { Args } from "../args.ts";
 import type { Command, CommandGroup } from "../command.ts";
@@ -12,8 +12,6 @@ import { harmless } from "../output/terminal-text.ts";
 import { abortWhenStopped } from "../program.ts";
 import { noteDeed } from "../sources.ts";
 import { listCommand } from "../verbs.ts";
-
-const DAY = 86_400_000;
 
 const list = listCommand(archive, {
   name: "archive list",
@@ -27,13 +25,12 @@ const list = listCommand(archive, {
 });
 
 /** The day that is asked for, as bounds; none: all of them. */
-function readDay(args: Args): { since?: number; until?: number } {
+function readDays(args: Args): { since?: number; until?: number } {
   const text = args.text("day");
   if (text === undefined) return {};
-  const since = /^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN;
-  if (Number.isNaN(since) || nameOfDay(since) !== text)
-    throw new RelayError("usage", `--day must be a day (UTC) like 2026-11-30, not "${text}"`);
-  return { since, until: since + DAY };
+  const found = readDay(text);
+  if (found === null) throw new RelayError("usage", `--day must be a day (UTC) like 2026-11-30, not "${text}"`);
+  return found;
 }
 
 const dayOption = {
@@ -50,7 +47,7 @@ const verify: Command = {
   help: `Compares length and sha256 with what was written, beside a running relay or without it. Exit code 1 when something is
 wrong, or could not be read.`,
   async run(program, args) {
-    const days = readDay(args);
+    const days = readDays(args);
     const config = await loadArchiveConfig(program);
     const store = await program.openStore(config);
     const { eachPart, examinePart, namePlace } = await import("../../archive/verify.ts");
@@ -102,7 +99,7 @@ const restore: Command = {
 compared with what was written before anything of it comes back. Attempts stay in the archive. Only events that this database
 has can be restored: autosaves that were pruned as a whole, and events of another database, are counted and left.`,
   async run(program, args) {
-    const days = readDay(args);
+    const days = readDays(args);
     const videoId = args.text("video-id");
     if ((days.since === undefined) === (videoId === undefined))
       throw new RelayError("usage", "name a --day, or a --video-id");

@@ -1,5 +1,5 @@
 import type { EndpointJson } from "../../actions/endpoints.ts";
-import { formatSize, formatSpan, relativeTime, shortTime } from "../../actions/format.ts";
+import { formatCount, formatSize, formatSpan, relativeTime, shortTime } from "../../actions/format.ts";
 import { describeBacklog } from "../../actions/outcome/backlog.ts";
 import { describeHeld, type Holding, holdings } from "../../actions/outcome/held.ts";
 import { describeDisk, describeGrowth } from "../../actions/relay/storage.ts";
@@ -91,6 +91,7 @@ function fieldsOf(status: Status, now: number): [string, string][] {
         ? "not yet"
         : `${ago(retention.prunedAt)}, ${retention.rows} rows; the oldest body is of ${shortTime(database.oldestBody) ?? "now"}`,
     ],
+    ...archiveFields(retention.archive, ago),
     ["copies", formatSize(copies.bytes)],
     ["growth", describeGrowth(status.growth)],
     ...disks.map((disk): [string, string] => [
@@ -145,6 +146,20 @@ function describeBackup({ every, last, failure }: Status["backup"], ago: (iso: s
   const planned = every === null ? "none is planned" : `planned every ${formatSpan(every)}`;
   const failed = failure === null ? "" : `; the last try failed: ${failure}`;
   return `${last === null ? "none was checked yet" : `the last that was checked is of ${ago(last.at)}`}; ${planned}${failed}`;
+}
+
+function archiveFields(
+  archive: Status["retention"]["archive"],
+  ago: (iso: string | null) => string,
+): [string, string][] {
+  if (archive === null) return [];
+  const { files, events, bytes, lastAt, failing, toRewrite } = archive;
+  const words = [
+    `${events} events in ${formatCount(files, "file")}, ${formatSize(bytes)}; the last ${ago(lastAt)}`,
+    ...(failing === null ? [] : [`failing (the first time: ${ago(failing.since)}): ${harmless(failing.error)}`]),
+    ...(toRewrite === 0 ? [] : [`${formatCount(toRewrite, "file")} to be written anew, without what was erased`]),
+  ];
+  return [["archive", words.join("; ")]];
 }
 
 /** One that takes no alerts. */

@@ -18,6 +18,8 @@ const OF_TASKS: Record<TaskVerb | RunVerb, string> = {
   move: "media move",
   backup: "backup",
   prune: "prune",
+  verifyArchive: "archive verify",
+  restoreArchive: "archive restore",
   retry: "deliveries retry",
   cancel: "deliveries cancel",
   replay: "events replay",

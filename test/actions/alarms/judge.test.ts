@@ -27,6 +27,7 @@ const well: Facts = {
   lastEventAt: now - MINUTE,
   disk: { free: 100e9, needed: 1e9, downloads: 0 },
   backup: { every: null, lastAt: null, failure: null, bornAt: null },
+  archive: null,
 };
 
 const medium = { id: "med_1", kind: "video" as const, videoId: "v1", lastError: "answered 503" };
@@ -116,6 +117,17 @@ test("each alarm stands from its limit on, and not short of it", () => {
     CASES.map(([name]) => name),
     ALARMS,
   );
+});
+
+test("what cannot be archived is an alarm after six hours", () => {
+  const error = "no space left on device";
+  assert.deepEqual(judgeAlarms({ ...well, archive: { since: now - 6 * HOUR, error } }), []);
+  const [alarm, ...others] = judgeAlarms({ ...well, archive: { since: now - 6 * HOUR - 1, error } });
+  assert.deepEqual(
+    [alarm!.name, alarm!.severity, alarm!.what, others],
+    ["DiskOrBackup", "ticket", "What has expired cannot be archived since 6 h", []],
+  );
+  assert.match(alarm!.means, /^no space left on device\. It is not pruned meanwhile/);
 });
 
 test("a disk with too little room for downloads says that they are stopped, before what can wait", () => {

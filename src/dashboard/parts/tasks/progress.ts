@@ -13,6 +13,8 @@ const VERBS: Record<TaskJson["verb"], { title: string; list?: string }> = {
   move: { title: "Move copies" },
   backup: { title: "Back up the database" },
   prune: { title: "Prune what is old" },
+  verifyArchive: { title: "Verify the archive" },
+  restoreArchive: { title: "Restore from the archive" },
 };
 
 export const taskTitle = ({ verb }: Pick<TaskJson, "verb">): string => VERBS[verb].title;
