@@ -2,11 +2,11 @@ import process from "node:process";
 import { playFortnight } from "../test/support/fortnight.ts";
 import { readOptions } from "./long-run.ts";
 
-// npm run test:alarms -- [--runs 20] [--seed 1] [--risk 10]
+// npm run test:alarms -- [--runs 5] [--seed 1] [--risk 10]
 // Plays fortnights of alarms in simulated time, minute by minute: two relays on one store, of which one or all die between any
 // two steps with this chance in a hundred. Each alarm must be said once at its begin and at its end.
 
-const { runs, seed: first, risk } = readOptions({ runs: 20, seed: 1, risk: 10 });
+const { runs, seed: first, risk } = readOptions({ runs: 5, seed: 1, risk: 10 });
 const cleaners: (() => unknown)[] = [];
 let wrong = 0;
 for (let seed = first; seed < first + runs; seed++) {
