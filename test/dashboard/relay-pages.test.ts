@@ -5,6 +5,7 @@ import { TOKEN } from "../support/admin.ts";
 import { openDashboard } from "../support/dashboard.ts";
 import { holdDatabase } from "../support/hold-database.ts";
 import { listen } from "../support/listen.ts";
+import { openReceiver } from "../support/receiver.ts";
 import { endpointTo } from "../support/relay-in-folder.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -31,6 +32,38 @@ test("the overview says what needs a person, and is calm when nothing does", asy
   assert.match(text, /href="\/confirm\?do=retry&amp;endpoint=app&amp;state=dead">Retry 1…/);
   assert.match(text, /<dt>Events in 24 h<\/dt><dd>1</);
   assert.match(text, /&lt;b&gt;Hello&lt;\/b&gt;/);
+  assert.doesNotMatch(text, /Silenced/);
+  assert.match((await page("/settings")).text, /these pages only/);
+});
+
+test("a silenced alarm is shown as such, and the settings say where alarms go and which of them takes none", async (t) => {
+  const [chat, gone] = await Promise.all([openReceiver(), openReceiver(500)]);
+  t.after(() => Promise.all([chat.close(), gone.close()]));
+  const app = await openReceiver(413);
+  t.after(() => app.close());
+  const { login, page, event, post } = await openDashboard(t, {
+    endpoints: [endpointTo(app.url, { retry: [] })],
+    mirror: { enabled: false },
+    alerts: {
+      to: [
+        { url: `${chat.url}/hush`, format: "json" },
+        { url: `${gone.url}/hush`, format: "json" },
+      ],
+    },
+  });
+  await login();
+  await event({ wochitVideoId: "v1" });
+  await waitFor(() => chat.requests.length > 0 && gone.requests.length > 0);
+  assert.equal((await post("/alerts/DeliveriesDead/silence", { for: "2h" })).status, 200);
+  await waitFor(async () => /1 delivery to app is dead[\s\S]*Silenced until <time/.test((await page("/")).text));
+  const { text } = await waitFor(async () => {
+    const found = await page("/settings");
+    return /takes nothing since .*: <bdi>HTTP 500/.test(found.text) && found;
+  });
+  const places = [chat, gone].map(({ url }) => new URL(url).host);
+  for (const place of places) assert.ok(text.includes(place));
+  assert.match(text, /, the last /);
+  assert.doesNotMatch(text, /hush/);
 });
 
 test("what has an id, and what only one video is, is shown at once; all else is listed", async (t) => {

@@ -2,6 +2,7 @@ import { listBackups } from "../../../actions/relay/backups.ts";
 import { effectiveConfig } from "../../../actions/relay/effective-config.ts";
 import type { DoctorReport } from "../../../admin/operation.ts";
 import { tokenFileOf } from "../../../config/secrets.ts";
+import type { ReceiverState } from "../../../model/alert.ts";
 import { runtimeName } from "../../../platform/runtime.ts";
 import type { Act, Page, Visit } from "../../page.ts";
 import { act } from "../../parts/forms.ts";
@@ -70,9 +71,10 @@ function doctor({ state: is, startedAt, endedAt, lines, error }: DoctorReport, {
 async function about(visit: Visit): Promise<Html> {
   const { place, times, visitor } = visit;
   const { store, config, version, startedAt } = place;
-  const [sessions, backups] = await Promise.all([
+  const [sessions, backups, receivers] = await Promise.all([
     store.sessions().catch(() => null),
     listBackups(store).catch(() => null),
+    store.receivers().catch(() => null),
   ]);
   const last = backups?.data[0];
   const own =
@@ -93,8 +95,20 @@ async function about(visit: Visit): Promise<Html> {
           : "none"
         : html`${times.at(last.at, { relative: true })}<br>${id(last.name)}`,
     ],
+    ["alarms go to", receivers === null ? "not known now" : sentTo(receivers, visit)],
     ["API", html`<a href="/openapi.json">openapi.json</a> · <a href="/metrics">metrics</a>`],
   ]);
+}
+
+/** Where alarms are sent, each with when it was last, or since when it takes none. */
+function sentTo(receivers: ReceiverState[], { times }: Visit): Piece {
+  if (receivers.length === 0)
+    return html`these pages only: <span class="id">alerts.to</span> in the config names no one`;
+  return receivers.map(({ place, sentAt, failingSince, error }, at) => {
+    const last = sentAt === null ? "nothing yet" : html`the last ${times.since(sentAt)}`;
+    const how = failingSince === null ? last : html`takes nothing since ${times.at(failingSince)}: ${text(error, 300)}`;
+    return html`${at > 0 && html`<br>`}${id(place)}, ${how}`;
+  });
 }
 
 export const settingsActs: Act[] = [
