@@ -1,4 +1,4 @@
-import type { AuditEntry } from "../model/audit.ts";
+import { type AuditEntry, DEEDS } from "../model/audit.ts";
 import { shortTime } from "./format.ts";
 import { isoTime, pick } from "./json.ts";
 import { list, walk } from "./list.ts";
@@ -10,7 +10,7 @@ export type AuditJson = ReturnType<typeof auditJson>;
 
 export const audit = list({
   filters: {
-    verb: { help: 'only of this verb, like "deliveries retry"' },
+    verb: { words: DEEDS, help: "only of this verb" },
     by: { value: "NAME", help: "only by this one: as the list shows it" },
   },
   rows: ({ store }, query) => walk((page) => store.audit(page), query, auditJson),

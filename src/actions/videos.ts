@@ -56,7 +56,7 @@ export async function showVideo(
 ) {
   const video = await store.video(videoId, limit + 1).catch(async (error) => {
     if (!(error instanceof RelayError) || error.code !== "not_found") throw error;
-    throw await missingBut(store, error, { videoId });
+    throw await noVideo(store, videoId);
   });
   const { more: moreDeliveries, ...deliveries } = await deliveriesOfVideo(store, config, videoId, limit);
   const more = moreDeliveries || video.media.length > limit || video.contextHistory.length > limit;
@@ -85,6 +85,10 @@ export async function forgetVideo(store: Store, videoId: string, now: number) {
   const copies = before?.media.filter(hasCopy).length ?? 0;
   return { videoId, forgottenAt: isoTime(now), events, media, copies, refused, archiveFiles: parts };
 }
+
+/** RelayError("not_found") of a video that no event named; it says so where a refused request did. */
+export const noVideo = (store: Pick<Store, "countListed">, videoId: string): Promise<RelayError> =>
+  missingBut(store, new RelayError("not_found", `no video "${videoId}"`), { videoId });
 
 /** Null: no event and no import named it; a refused body may. */
 export async function knownVideo(store: Store, videoId: string): Promise<Video | null> {

@@ -153,6 +153,11 @@ async function runCommand(command: Command, argv: string[], surroundings: Surrou
   const { program, close } = openProgram(surroundings, args);
   try {
     return (await command.run(program, args)) ?? 0;
+  } catch (error) {
+    const [text] = args.positionals;
+    if (!(error instanceof RelayError && error.code === "not_found") || text === undefined) throw error;
+    const { pointElsewhere } = await import("./elsewhere.ts");
+    throw await pointElsewhere(program, error, text);
   } finally {
     await close();
   }

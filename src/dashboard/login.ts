@@ -3,6 +3,7 @@ import type { AdminEnv, Asking, Door } from "../admin/door.ts";
 import type { Place } from "../admin/operation.ts";
 import { tokenFileOf } from "../config/secrets.ts";
 import { RelayError } from "../errors.ts";
+import type { DeedVerb } from "../model/audit.ts";
 import type { App } from "../platform/http/server.ts";
 import { createLimitedLog } from "../platform/log/limited-log.ts";
 import { environment } from "../platform/runtime.ts";
@@ -67,7 +68,7 @@ export function loginRoutes(place: Place, { door, assets }: { door: Door; assets
     new Response(null, { status: 303, headers: { location: to, "set-cookie": cookie, "cache-control": "no-store" } });
 
   /** Best effort: who cannot be entered in the audit comes in nevertheless, to see why. */
-  async function note(c: Asking, name: string | null, verb: string, outcome: string, count: number | null = null) {
+  async function note(c: Asking, name: string | null, verb: DeedVerb, outcome: string, count: number | null = null) {
     const by = name === null ? door.addressOf(c) : `${name}@${door.addressOf(c)}`;
     const noted = place.store.noteDeed({ through: "dashboard", by }, { verb, subject: null, count, outcome });
     await Promise.race([noted.catch(() => {}), sleep(PATIENCE, clock)]);

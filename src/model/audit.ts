@@ -3,9 +3,18 @@
 /** `by`: the name of a token and an address, or a user of this machine. */
 export type Actor = { through: "cli" | "api" | "dashboard" | "relay"; by: string };
 
-/** `verb`: as a command is called ("deliveries retry"). `subject`: an id, and what else says to what it was done. */
+/** What is audited, as a command is called. */
+export const DEEDS = [
+  ...(["backup", "contexts import", "deliveries cancel", "deliveries retry", "doctor", "endpoints pause"] as const),
+  ...(["endpoints resume", "endpoints test", "events replay", "media mend", "media retry", "media verify"] as const),
+  ...(["prune", "quarantine reprocess", "reload", "restore", "tasks cancel", "tasks create", "videos forget"] as const),
+  ...(["log in", "log in refused", "log out", "log out everywhere"] as const),
+] as const;
+export type DeedVerb = (typeof DEEDS)[number];
+
+/** `subject`: an id, and what else says to what it was done. */
 export type Deed = {
-  verb: string;
+  verb: DeedVerb;
   subject: string | null;
   /** How many it was done to, where that is not one. */
   count: number | null;
@@ -13,4 +22,5 @@ export type Deed = {
   outcome: string;
 };
 
-export type AuditEntry = Actor & Deed & { id: string; at: number };
+/** A later version may have entered other verbs. */
+export type AuditEntry = Actor & Omit<Deed, "verb"> & { id: string; at: number; verb: string };

@@ -45,7 +45,7 @@ export function compareConfigs(now: Config, next: Config): { config: Config } & 
 /** Enters in the audit which parts a reload has changed. It is not awaited: the config holds whatever becomes of that. */
 export function noteReload(store: Pick<Store, "noteDeed">, changed: string[], log: Pick<Log, "warn">): void {
   if (changed.length === 0) return;
-  const deed = { verb: "reload", subject: changed.join(", "), count: null, outcome: "done" };
+  const deed = { verb: "reload" as const, subject: changed.join(", "), count: null, outcome: "done" };
   store.noteDeed({ through: "relay", by: "SIGHUP" }, deed).catch((error) => {
     log.warn("the audit could not take a note of the reload", { error: errorLine(error) });
   });

@@ -37,4 +37,10 @@ test("each command that changes something is in the audit, with the user that ra
   assert.match(entries[4].subject, /^tsk_/);
   const who = `uid ${process.geteuid!()}`;
   for (const { through, by } of entries) assert.ok(through === "cli" && by.startsWith(who), by);
+  const wrong = await callCli(["audit", "list", "--verb", "endpoints pauze", ...config]);
+  assert.deepEqual([wrong.code, wrong.stdout], [2, ""]);
+  assert.match(wrong.stderr, /not "endpoints pauze": did you mean "endpoints pause"\?/);
+  for (const verb of new Set(entries.map(({ verb }) => verb))) {
+    assert.ok((await callJson(["audit", "list", "--verb", verb, ...config])).length > 0, verb);
+  }
 });

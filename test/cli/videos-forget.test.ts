@@ -26,6 +26,13 @@ test("videos forget: without --yes and without a terminal nothing is erased", as
   assert.deepEqual([code, stdout], [2, ""]);
   assert.match(stderr, /^wochit-relay: this cannot be undone, and there is no terminal to ask: say --yes/);
   assert.equal((await json("videos show v1"))[0]?.title, "Ada's birthday");
+  const unknown = await run("videos forget nosuch");
+  assert.deepEqual([unknown.code, unknown.stderr], [1, 'wochit-relay: no video "nosuch"\n']);
+  const asked = await run("videos forget nosuch", { answer: "n" });
+  assert.match(
+    asked.stderr,
+    /^No video nosuch is known\. Look through what was refused, and erase what names it\? \[y\/N\] /,
+  );
 });
 
 test("videos forget: at a terminal it asks, and only a yes erases", async (t) => {

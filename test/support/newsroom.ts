@@ -171,7 +171,7 @@ export async function addressesOf({
     "/quarantine/:id": [`/quarantine/${await first("/quarantine")}`],
     "/tasks": ["/tasks"],
     "/tasks/:id": [`/tasks/${await first("/tasks")}`],
-    "/audit": ["/audit", "/audit?verb=none"],
+    "/audit": ["/audit", "/audit?verb=log%20out%20everywhere"],
     "/settings": ["/settings"],
   };
 }

@@ -18,7 +18,7 @@ import type { Args } from "../args.ts";
 import type { Command } from "../command.ts";
 import { commonOptions } from "../options.ts";
 import { hasColors, printJson } from "../output/print.ts";
-import { createProgress } from "../output/progress.ts";
+import { canErase, createProgress } from "../output/progress.ts";
 import { harmless } from "../output/terminal-text.ts";
 import { inZone } from "../output/times.ts";
 import { describePlace, folderOfPlace } from "../places.ts";
@@ -160,7 +160,7 @@ async function listFormer(store: Store, { mirror, dataDir }: Config): Promise<Fo
 /** Prints each line as it comes, and on a terminal what is under way below it. */
 function createPrinter({ stdout, stderr, env, zone }: Program, args: Args) {
   const asJson = args.flag("json");
-  const isLive = stderr.isTTY && !asJson;
+  const isLive = canErase({ stderr, env }) && !asJson;
   const isColored = hasColors({ stdout, env });
   const counts = { ok: 0, warning: 0, failed: 0 };
   const clean = (text: string) => harmless(withoutQueries(inZone(text, zone)));

@@ -4,9 +4,9 @@ import type { VideoJson } from "../../actions/json.ts";
 import { type Column, collect, type Sources } from "../../actions/list.ts";
 import { hasCopy, mediumColumns } from "../../actions/media.ts";
 import { endpointOfVideoColumns, undeliveredColumns } from "../../actions/outcome/of-video.ts";
-import { forgetVideo, knownVideo, showVideo, videos } from "../../actions/videos.ts";
+import { forgetVideo, knownVideo, noVideo, showVideo, videos } from "../../actions/videos.ts";
 import { RelayError } from "../../errors.ts";
-import type { Store } from "../../store/store.ts";
+import type { Video } from "../../model/video.ts";
 import type { Command, CommandGroup } from "../command.ts";
 import { commonOptions, readLimit, showOptions } from "../options.ts";
 import { print, printList, printOne, sayMore } from "../output/print.ts";
@@ -108,7 +108,9 @@ and what your apps have received, are not erased.`,
     const videoId = args.positionals[0]!;
     const { store } = await openSources(program);
     if (!args.flag("yes")) {
-      const answer = await program.ask(await describeForgetting(store, videoId));
+      const video = await knownVideo(store, videoId);
+      const answer = await program.ask(describeForgetting(videoId, video));
+      if (answer === null && video === null) throw await noVideo(store, videoId);
       if (answer === null)
         throw new RelayError("usage", "this cannot be undone, and there is no terminal to ask: say --yes");
       if (!/^y(es)?$/i.test(answer.trim())) {
@@ -139,11 +141,12 @@ ${
   },
 };
 
-async function describeForgetting(store: Store, videoId: string): Promise<string> {
-  const video = await knownVideo(store, videoId);
-  const name = harmless(video?.title == null ? videoId : `${videoId} "${video.title}"`);
-  const media = video?.media ?? [];
-  return `Erase ${name} with ${formatCount(media.filter(hasCopy).length, "copy")}? This cannot be undone. [y/N] `;
+function describeForgetting(videoId: string, video: Video | null): string {
+  if (video === null) {
+    return `No video ${harmless(videoId)} is known. Look through what was refused, and erase what names it? [y/N] `;
+  }
+  const name = harmless(video.title === null ? videoId : `${videoId} "${video.title}"`);
+  return `Erase ${name} with ${formatCount(video.media.filter(hasCopy).length, "copy")}? This cannot be undone. [y/N] `;
 }
 
 export const command: CommandGroup = {

@@ -9,6 +9,10 @@ const ON_TERMINAL = 100;
 /** How often a terminal shows how long a step has lasted that reports no progress, in milliseconds. */
 const SECOND = 1_000;
 
+/** Whether a line that was written on stderr can be written over: a terminal that takes escapes. */
+export const canErase = ({ stderr, env }: Pick<Program, "stderr" | "env">): boolean =>
+  stderr.isTTY && env.TERM !== "dumb";
+
 export type Progress = ReturnType<typeof createProgress>;
 
 /**
@@ -16,12 +20,12 @@ export type Progress = ReturnType<typeof createProgress>;
  * of its own every `everyLine` milliseconds, with `asJson` not at all.
  */
 export function createProgress(
-  { stdout, stderr, ports }: Pick<Program, "stdout" | "stderr" | "ports">,
+  { stdout, stderr, env, ports }: Pick<Program, "stdout" | "stderr" | "env" | "ports">,
   asJson: boolean,
   everyLine = 10_000,
 ) {
   const { clock } = ports;
-  const live = stderr.isTTY && (stdout.isFile || (stdout.isTTY && !asJson));
+  const live = canErase({ stderr, env }) && (stdout.isFile || (stdout.isTTY && !asJson));
   const isSilent = asJson && !live;
   const write = (line: string) => (live ? stderr.write(`\r\x1b[K${line}`) : stdout.write(`${line}\n`));
   let shownAt = clock.elapsed();

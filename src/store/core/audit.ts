@@ -1,4 +1,4 @@
-import type { Actor, AuditEntry, Deed } from "../../model/audit.ts";
+import type { Actor, AuditEntry, Deed, DeedVerb } from "../../model/audit.ts";
 import type { RunVerb, TaskVerb } from "../../model/task.ts";
 import type { AuditedCall, AuditedVerb, AuditVerbs } from "../access/audit.ts";
 import type { Work } from "../verbs.ts";
@@ -13,7 +13,7 @@ type Row = Deed & { id: number; at: number; through: Actor["through"]; actor: st
 const add = insert("audit", ["id", "at", "through", "actor", "verb", "subject", "count", "outcome"]);
 
 /** What a task is called once its count is confirmed. */
-const OF_TASKS: Record<TaskVerb | RunVerb, string> = {
+const OF_TASKS: Record<TaskVerb | RunVerb, DeedVerb> = {
   verify: "media verify",
   move: "media move",
   backup: "backup",
@@ -62,7 +62,7 @@ export async function enterCall(tx: Tx, actor: Actor, call: AuditedCall, result:
 
 /** What a call is in the words of the commands, when it is done. */
 export function deedOf(call: AuditedCall): Deed {
-  const deed = (verb: string, subject: string | null, count: number | null = null): Deed => ({
+  const deed = (verb: DeedVerb, subject: string | null, count: number | null = null): Deed => ({
     ...{ verb, subject, count, outcome: "done" },
   });
   switch (call.verb) {

@@ -1,7 +1,8 @@
 import { audit } from "../../../actions/audit.ts";
+import { DEEDS } from "../../../model/audit.ts";
 import { isFiltered, readList } from "../../lists.ts";
 import type { Page } from "../../page.ts";
-import { field, filters, linkButton, SINCE, select } from "../../parts/forms.ts";
+import { choicesOf, field, filters, linkButton, SINCE, select } from "../../parts/forms.ts";
 import { type Html, html, none } from "../../parts/html.ts";
 import { pageOf } from "../../parts/links.ts";
 import { notice } from "../../parts/notices.ts";
@@ -40,7 +41,7 @@ export const auditPage: Page = {
         );
     const form = filters(
       "/audit",
-      html`${field("What", "verb", given.verb, { hint: "deliveries retry" })}${field("By", "by", given.by)}${select("When", "since", SINCE, given.since)}`,
+      html`${select("What", "verb", choicesOf(DEEDS), given.verb)}${field("By", "by", given.by)}${select("When", "since", SINCE, given.since)}`,
     );
     return {
       title: "Audit",

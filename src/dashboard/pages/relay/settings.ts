@@ -117,7 +117,7 @@ export const settingsActs: Act[] = [
     page: () => "/settings",
     async run({ place, visitor }) {
       if (place.doctor.begin()) {
-        const deed = { verb: "doctor", subject: null, count: null, outcome: "done" };
+        const deed = { verb: "doctor" as const, subject: null, count: null, outcome: "done" };
         // It is of use above all where nothing can be entered.
         await place.store.noteDeed({ through: "dashboard", by: visitor.by }, deed).catch(() => {});
       }
