@@ -83,7 +83,7 @@ test("hours are said in one line", () => {
   assert.equal(describeHours([idle, idle]), "nothing was sent");
   assert.equal(
     describeHours([{ ...of, p50: 10 }, of, idle]),
-    "8 delivered, 2 dead; 6 of 14 attempts failed; of the newest half took at most 100 ms, 95 % at most 300 ms",
+    "8 delivered, 2 died (one that is sent again may have been delivered since); 6 of 14 attempts failed; of the newest half took at most 100 ms, 95 % at most 300 ms",
   );
 });
 
@@ -95,7 +95,7 @@ test("endpoints show says what came of the last hours", async (t) => {
   await seeded.deliver("app", "dead");
   assert.match(
     (await callCli([...show, "--hours", "2"])).stdout,
-    /^last 2 h +0 delivered, 1 dead; 1 of 1 attempts failed/m,
+    /^last 2 h +0 delivered, 1 died \(one that [^)]+\); 1 of 1 attempts failed/m,
   );
   const [json] = await callJson([...show, "--hours", "168"]);
   const hours = json.hours as { dead: number }[];

@@ -34,6 +34,16 @@ const CASES: [string, Delivery, string | null, string][] = [
     null,
     "its endpoint is paused until it is resumed",
   ],
+  [
+    "held by its endpoint, and by its media as well",
+    of({
+      state: "waiting",
+      waitsFor: { is: "breaker", until: retry.until, of: "cms" },
+      nextAttemptAt: retry.until + 60_000,
+    }),
+    null,
+    "endpoint cms is failing: only probes are sent, the next at 2026-01-31 08:00:00Z; and the media of its event are not settled yet: at most until 2026-01-31 08:01:00Z",
+  ],
   ["due", of({ state: "pending" }), null, "it is sent in a moment"],
   ["running again", of({ state: "running", attempts: 2, lastError: "HTTP 503" }), null, "it is being sent now"],
 ];

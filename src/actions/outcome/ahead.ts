@@ -1,4 +1,4 @@
-import type { Delivery } from "../../model/delivery.ts";
+import type { Delivery, WaitsFor } from "../../model/delivery.ts";
 import { describeWait } from "../../rules/waits.ts";
 import type { Store } from "../../store/store.ts";
 import { shortTime } from "../format.ts";
@@ -16,12 +16,21 @@ export async function readAhead(
   return new Map(found.map((one) => [one.id, one]));
 }
 
-/** `dlv_… of the same video goes first: HTTP 422; the next attempt is at …`; null: it waits for nothing. */
-export function describeWaitOf({ waitsFor }: Pick<Delivery, "waitsFor">, ahead: Map<string, Delivery>): string | null {
+type Waiting = Pick<Delivery, "state" | "waitsFor" | "nextAttemptAt">;
+
+/**
+ * `dlv_… of the same video goes first: HTTP 422; the next attempt is at …`; null: it waits for nothing. Where its gate is closed
+ * as well, that too.
+ */
+export function describeWaitOf(delivery: Waiting, ahead: Map<string, Delivery>): string | null {
+  const { state, waitsFor, nextAttemptAt } = delivery;
   if (waitsFor === null) return null;
-  const words = describeWait(waitsFor, (time) => shortTime(isoTime(time))!);
+  const say = (wait: WaitsFor) => describeWait(wait, (time) => shortTime(isoTime(time))!);
   const first = waitsFor.is === "lane" ? ahead.get(waitsFor.of!) : undefined;
-  return first === undefined ? words : `${words}: ${standing(first, describeWaitOf(first, new Map()))}`;
+  const words =
+    first === undefined ? say(waitsFor) : `${say(waitsFor)}: ${standing(first, describeWaitOf(first, new Map()))}`;
+  const isClosed = state === "waiting" && waitsFor.is !== "gate";
+  return isClosed ? `${words}; and ${say({ is: "gate", until: nextAttemptAt, of: null })}` : words;
 }
 
 /** How one stands that goes first. `wait`: what it waits for, in words; null: for nothing. */

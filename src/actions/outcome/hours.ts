@@ -68,14 +68,14 @@ export async function readTraffic(store: Tallies, { now, count = HOURS }: Span):
   });
 }
 
-/** `120 delivered, 2 dead; 5 of 127 attempts failed; of the newest half took at most 100 ms, 95 % at most 3000 ms` */
+/** `120 delivered, 2 died; 5 of 127 attempts failed; of the newest half took at most 100 ms, 95 % at most 3000 ms` */
 export function describeHours(hours: EndpointHour[]): string {
   const total = (of: "delivered" | "dead" | "attempts" | "failed") => hours.reduce((sum, hour) => sum + hour[of], 0);
   const attempts = total("attempts");
   if (attempts === 0) return "nothing was sent";
   const { p50, p95 } = hours.findLast(({ p50 }) => p50 !== null)!;
   const took = `of the newest half took at most ${p50} ms, 95 % at most ${p95} ms`;
-  return `${total("delivered")} delivered, ${total("dead")} dead; ${total("failed")} of ${attempts} attempts failed; ${took}`;
+  return `${total("delivered")} delivered, ${total("dead")} died${total("dead") > 0 ? " (one that is sent again may have been delivered since)" : ""}; ${total("failed")} of ${attempts} attempts failed; ${took}`;
 }
 
 /** When each began, milliseconds since 1970. */

@@ -98,12 +98,13 @@ function summarize(endpoint: string, own: Delivery[]): EndpointOfVideo {
  * `ahead`: what goes first, where that was read.
  */
 export function whyNot(
-  { state, attempts, lastError, waitsFor }: Pick<Delivery, "state" | "attempts" | "lastError" | "waitsFor">,
+  delivery: Pick<Delivery, "state" | "attempts" | "lastError" | "waitsFor" | "nextAttemptAt">,
   response: Uint8Array | null,
   ahead: Map<string, Delivery> = new Map(),
 ): string {
+  const { state, attempts, lastError } = delivery;
   const said = answerOf(lastError, response);
-  const wait = describeWaitOf({ waitsFor }, ahead);
+  const wait = describeWaitOf(delivery, ahead);
   if (state === "dead") return `given up after ${attempts === 1 ? "1 attempt" : `${attempts} attempts`}: ${said}`;
   if (state === "running") return "it is being sent now";
   return [lastError === null ? null : said, wait ?? "it is sent in a moment"]

@@ -27,8 +27,8 @@ export const command: Command = {
   },
   help: `The relay does this by itself, once an hour. What goes is in "retention" of the config: bodies of events and attempts of
 deliveries, for as long after they have ended; autosaves (draft.update) as a whole, but for each video's newest. What waits, is
-pending, runs or is not mirrored yet stays. --compact needs room on the disk for what stays; a database that was made before 0.3
-shrinks only by it. With "retention.archive" what goes is archived first, and goes by whole days (UTC).`,
+pending, runs or is not mirrored yet stays. --compact needs room on the disk for what stays; a database that
+0.2.0 or an earlier version made shrinks only by it. With "retention.archive" what goes is archived first, and goes by whole days (UTC).`,
   async run(program, args) {
     const config = await loadArchiveConfig(program);
     const [isDry, compacts] = [args.flag("dry-run"), args.flag("compact")];
