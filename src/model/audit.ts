@@ -8,7 +8,14 @@ export const DEEDS = [
   ...(["backup", "contexts import", "deliveries cancel", "deliveries retry", "doctor", "endpoints pause"] as const),
   ...(["endpoints resume", "endpoints test", "events replay", "media mend", "media retry", "media verify"] as const),
   ...(["prune", "quarantine reprocess", "reload", "restore", "tasks cancel", "tasks create", "videos forget"] as const),
-  ...(["alerts silence", "alerts silence --end", "alerts test", "media links rotate"] as const),
+  ...([
+    "alerts silence",
+    "alerts silence --end",
+    "alerts test",
+    "archive forget",
+    "archive restore",
+    "media links rotate",
+  ] as const),
   ...(["log in", "log in refused", "log out", "log out everywhere"] as const),
 ] as const;
 export type DeedVerb = (typeof DEEDS)[number];
