@@ -156,7 +156,7 @@ async function runCommand(command: Command, argv: string[], surroundings: Surrou
   } catch (error) {
     const [text] = args.positionals;
     if (!(error instanceof RelayError && error.code === "not_found") || text === undefined) throw error;
-    const { pointElsewhere } = await import("./elsewhere.ts");
+    const { pointElsewhere } = await import("./look/elsewhere.ts");
     throw await pointElsewhere(program, error, text);
   } finally {
     await close();

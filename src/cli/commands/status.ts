@@ -12,7 +12,7 @@ import { harmless } from "../output/terminal-text.ts";
 import { inZone } from "../output/times.ts";
 import { hang } from "../output/wrap.ts";
 import type { Program } from "../program.ts";
-import { findRelay } from "../relay-process.ts";
+import { findRelay } from "../look/relay-process.ts";
 import { openSources } from "../sources.ts";
 
 /** Lines of a small terminal. */

@@ -1,6 +1,6 @@
-import { type FoundKind, findAnything } from "../actions/find.ts";
-import { RelayError } from "../errors.ts";
-import type { Program } from "./program.ts";
+import { type FoundKind, findAnything } from "../../actions/find.ts";
+import { RelayError } from "../../errors.ts";
+import type { Program } from "../program.ts";
 
 /** What shows one thing of a kind. */
 const SHOWS: Record<Exclude<FoundKind, "medium">, string> = {

@@ -1,19 +1,19 @@
-import { shortTime } from "../actions/format.ts";
-import { isoTime } from "../actions/json.ts";
-import { askReadiness, DISK_LOW, reachable, TARGET_DOWN } from "../actions/relay/ready.ts";
-import type { RelayProcess } from "../actions/status.ts";
-import { errorLine, RelayError } from "../errors.ts";
-import { within } from "../platform/timing.ts";
-import type { Clock } from "../ports.ts";
-import type { RunNote } from "./config/run-note.ts";
-import type { Program } from "./program.ts";
+import { shortTime } from "../../actions/format.ts";
+import { isoTime } from "../../actions/json.ts";
+import { askReadiness, DISK_LOW, reachable, TARGET_DOWN } from "../../actions/relay/ready.ts";
+import type { RelayProcess } from "../../actions/status.ts";
+import { errorLine, RelayError } from "../../errors.ts";
+import { within } from "../../platform/timing.ts";
+import type { Clock } from "../../ports.ts";
+import type { RunNote } from "../config/run-note.ts";
+import type { Program } from "../program.ts";
 
 /** How long the relay is waited for, in milliseconds: `/readyz` answers within one second. */
 const TIMEOUT = 2_000;
 
 /** The relay that works on a data folder, by what it noted there, and by what it says of itself. */
 export async function findRelay(program: Program, dataDir: string, storeTrouble: string | null): Promise<RelayProcess> {
-  const { isRelayRunning } = await import("../store/sqlite/files/inspect.ts");
+  const { isRelayRunning } = await import("../../store/sqlite/files/inspect.ts");
   const isRunning = isRelayRunning(dataDir);
   const note = isRunning ? await program.runningOn(dataDir) : null;
   const { version = null, startedAt = null, origin = null } = note ?? {};
