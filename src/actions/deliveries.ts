@@ -1,16 +1,24 @@
+import type { JobState } from "../model/job.ts";
 import type { Store } from "../store/store.ts";
-import { typeFilter, typesOf } from "./filters/types.ts";
+import { statesOf, typeFilter, typesOf } from "./filters/types.ts";
 import { shortTime } from "./format.ts";
 import { attemptJson, type DeliveryJson, deliveryJson, isoTime, reasonJson } from "./json.ts";
 import { list, walk } from "./list.ts";
 import { describeWaitOf, readAhead } from "./outcome/ahead.ts";
 
+/** Types and states as the store takes them. */
+export const wishOf = ({ type, state }: { type?: string | undefined; state?: string | undefined }) => ({
+  ...{ type: undefined, types: typesOf(type) },
+  ...{ state: undefined, ...statesOf<JobState>(state) },
+});
+
 export const deliveries = list({
   filters: {
     endpoint: { value: "ENDPOINT", help: "only to this endpoint" },
     state: {
+      isMany: true,
       words: ["waiting", "pending", "running", "delivered", "dead", "canceled", "superseded"],
-      help: "only in this state",
+      help: "only in this state, or in one of these",
     },
     type: typeFilter,
     error: { help: "only what failed with exactly this the last time" },
@@ -22,10 +30,8 @@ export const deliveries = list({
     eventId: { value: "ID", option: "event", help: "only of this event" },
     videoId: { value: "ID", help: "only of this video" },
   },
-  rows: ({ store }, { type, ...query }) =>
-    walk((page) => store.deliveries(page), { ...query, types: typesOf(type) }, deliveryJson),
-  total: ({ store }, { type, ...filter }) =>
-    store.countListed({ list: "deliveries", filter: { ...filter, types: typesOf(type) } }),
+  rows: ({ store }, query) => walk((page) => store.deliveries(page), { ...query, ...wishOf(query) }, deliveryJson),
+  total: ({ store }, filter) => store.countListed({ list: "deliveries", filter: { ...filter, ...wishOf(filter) } }),
   columns: [
     { title: "ID", value: ({ id }) => id, whole: true },
     { title: "MADE", value: ({ createdAt }) => shortTime(createdAt), whole: true, spare: 3 },
@@ -43,8 +49,8 @@ export const deliveries = list({
 /** What failed, by endpoint and error: the dead ones unless `state` says otherwise, the most frequent first. */
 export const deliveryReasons = list({
   filters: deliveries.filters,
-  async *rows({ store }, { type, limit, before: _, ...filter }) {
-    const reasons = await store.deliveryReasons({ ...filter, ...(type !== undefined && { types: typesOf(type)! }) });
+  async *rows({ store }, { limit, before: _, ...filter }) {
+    const reasons = await store.deliveryReasons({ ...filter, ...wishOf(filter) });
     yield* reasons.slice(0, limit).map(reasonJson);
   },
   columns: [

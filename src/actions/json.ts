@@ -96,7 +96,7 @@ export type VideoJson = ReturnType<typeof videoJson>;
 
 export function quarantinedJson(refused: Quarantined) {
   return {
-    ...pick(refused, "id receivedAt sourceAddress reason bytes videoId type"),
+    ...pick(refused, "id receivedAt sourceAddress reason bytes videoId type detail"),
     receivedAt: isoTime(refused.receivedAt),
   };
 }

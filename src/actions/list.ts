@@ -7,12 +7,14 @@ import type { Link } from "./json.ts";
 // A list is declared once, as a `List`: the command line makes its options, table and JSON lines from it, and the API and
 // the pages can do the same.
 
-/** A filter of a list: any text, or one of `words`, or only given or not (`isFlag`), or a time (`isTime`). */
+/** A filter of a list: any text, or one of `words` (or some, `isMany`), or only given or not (`isFlag`), or a time (`isTime`). */
 export type Filter = {
   help: string;
   words?: readonly string[];
   isFlag?: true;
   isTime?: true;
+  /** Several of its words, with commas between them. */
+  isMany?: true;
   /** What its value is called in `--help`; "TEXT" unless given. */
   value?: string;
   /** Its option on the command line where that is not its own name (videoId: --video-id). */
@@ -27,9 +29,11 @@ export type FilterValues<Of extends Filters> = {
     ? boolean
     : Of[Name] extends { isTime: true }
       ? number
-      : Of[Name] extends { words: readonly (infer Word)[] }
-        ? Word
-        : string;
+      : Of[Name] extends { isMany: true }
+        ? string
+        : Of[Name] extends { words: readonly (infer Word)[] }
+          ? Word
+          : string;
 };
 
 /** What a list is asked for. */

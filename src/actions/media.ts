@@ -1,15 +1,22 @@
+import type { Config } from "../config/schema.ts";
 import { RelayError } from "../errors.ts";
 import type { MediaState, Medium } from "../model/medium.ts";
+import { freeBytes } from "../platform/files/disk-space.ts";
 import type { Store } from "../store/store.ts";
 import { nameOfPlace } from "../targets/table.ts";
-import { relativeTime } from "./format.ts";
+import { formatSize, relativeTime } from "./format.ts";
 import { isoTime, type Link, type MediumJson, mediumJson } from "./json.ts";
 import { type Column, collectIds, list, type Selection, walk } from "./list.ts";
 
 /** States in which the end of the link still matters, or mattered. */
 const DEPENDS_ON_LINK = new Set<MediaState>(["pending", "running", "failed", "expired"]);
 
-export const mediumColumns: Column<MediumJson>[] = [
+/** Beside the members of a medium, in lists: what all downloads wait for, in words. */
+const HELD = Symbol("held");
+
+type ListedMedium = MediumJson & { [HELD]?: string | null };
+
+export const mediumColumns: Column<ListedMedium>[] = [
   { title: "ID", value: ({ id }) => id, whole: true },
   { title: "KIND", value: ({ kind }) => kind, whole: true },
   { title: "STATE", value: ({ state }) => state, whole: true },
@@ -22,7 +29,12 @@ export const mediumColumns: Column<MediumJson>[] = [
   { title: "BYTES", value: ({ bytes }) => bytes, whole: true, spare: 4 },
   { title: "VIDEO", value: ({ videoId }) => videoId, least: 24 },
   { title: "WHERE", value: ({ url, sourceUrl }) => url ?? sourceUrl, below: true },
-  { title: "ERROR", value: ({ lastError, suspect }) => lastError ?? suspect, below: true },
+  {
+    title: "ERROR",
+    value: ({ lastError, suspect, [HELD]: held }) =>
+      [held, lastError ?? suspect].filter((words) => words != null).join("; ") || null,
+    below: true,
+  },
 ];
 
 /** A medium that has a copy of its own. */
@@ -50,19 +62,29 @@ export const media = list({
     suspect: { isFlag: true, help: "only copies that are odd in some way" },
     by: { words: ["deadline"], value: "ORDER", help: "only what is not secured yet, in this order" },
   },
-  async *rows({ store, openLink }, { by, ...query }) {
-    const link = await openLink();
+  async *rows({ store, openLink, config }, { by, ...query }) {
+    const [link, held] = await Promise.all([openLink(), whyHeld(config)]);
     const asked = { ...query, byDeadline: by === "deadline" };
     yield* walk(
       (page) => store.media(page),
       asked,
-      (medium) => mediumJson(medium, link),
+      (medium): ListedMedium => ({
+        ...mediumJson(medium, link),
+        [HELD]: medium.state === "pending" && medium.securedAt === null ? held : null,
+      }),
     );
   },
   total: ({ store }, { by, ...filter }) =>
     store.countListed({ list: "media", filter: { ...filter, byDeadline: by === "deadline" } }),
   columns: mediumColumns,
 });
+
+/** Why nothing is downloaded; null: nothing holds it. */
+async function whyHeld({ dataDir, mirror }: Pick<Config, "dataDir" | "mirror">): Promise<string | null> {
+  const free = mirror.enabled ? await freeBytes(dataDir).catch(() => null) : null;
+  if (free === null || free >= mirror.minFreeDisk) return null;
+  return `waits for disk: ${formatSize(free)} free, below mirror.minFreeDisk (${formatSize(mirror.minFreeDisk)})`;
+}
 
 /** The states in which a download can be begun again. */
 export const retriedFilters = {

@@ -76,6 +76,6 @@ export type Reprocessed = { quarantineId: string; id: string; status: "accepted"
 export async function reprocess(store: Store, accept: AcceptBytes, quarantineId: string): Promise<Reprocessed> {
   const { body, sourceAddress, receivedAt } = await store.quarantinedBody(quarantineId);
   const { id, status } = await accept(body, sourceAddress, receivedAt, { late: true });
-  await store.dropQuarantined(quarantineId);
+  await store.dropQuarantined(quarantineId, id);
   return { quarantineId, id, status };
 }

@@ -1,11 +1,12 @@
 import * as v from "valibot";
-import { typesOf } from "../actions/filters/types.ts";
+import { statesOf, typesOf } from "../actions/filters/types.ts";
 import type { Filter, Filters } from "../actions/list.ts";
 import { countMatching, matchingJson, showTask, startTask } from "../actions/tasks.ts";
+import type { JobState } from "../model/job.ts";
 import type { TaskFilter, TaskVerb, TaskWish } from "../model/task.ts";
 import { matching, taskMade } from "./answers/relay.ts";
 import { type Asked, accepted, type Operation, operation, type Place, type Schema, type Tag } from "./operation.ts";
-import { checkWords, timesOf } from "./query.ts";
+import { checkWords, some, timesOf } from "./query.ts";
 
 // What is done to many: counted (dryRun), or as a task (CONTRACT, "Many at once").
 
@@ -17,8 +18,9 @@ const LONGEST = 4_096;
 const whole = v.pipe(v.number(), v.integer(), v.minValue(0));
 const text = v.pipe(v.string(), v.minLength(1), v.maxLength(LONGEST));
 
-function memberOf({ words, isFlag, help }: Filter): Schema {
-  const value = isFlag ? v.boolean() : words === undefined ? text : v.picklist([...words]);
+function memberOf({ words, isFlag, isMany, help }: Filter): Schema {
+  const word = words === undefined ? text : isMany ? some(words) : v.picklist([...words]);
+  const value = isFlag ? v.boolean() : word;
   return v.optional(v.pipe(value as Schema, v.description(help)));
 }
 
@@ -98,7 +100,8 @@ async function run({ verb, wish }: Many, { body, caller, signal }: Asked<unknown
 }
 
 /** The filter of a wish, from members that were checked. */
-export const filterOf = ({ type, ...given }: Record<string, unknown>): TaskFilter => ({
+export const filterOf = ({ type, state, ...given }: Record<string, unknown>): TaskFilter => ({
   ...(given as TaskFilter),
+  ...(typeof state === "string" && statesOf<JobState>(state)),
   ...(typeof type === "string" && { types: typesOf(type)! }),
 });

@@ -49,8 +49,15 @@ export const number = (least: number, most: number, text: string) => {
   );
 };
 
-function schemaOf({ words, isFlag, help }: Filter): Schema {
+/** Some of these words, with commas between them. */
+export const some = (words: readonly string[]) => {
+  const one = `(?:${words.join("|")})`;
+  return v.pipe(v.string(), v.regex(new RegExp(`^${one}(?:,${one})*$`), `must be some of ${words.join(", ")}`));
+};
+
+function schemaOf({ words, isFlag, isMany, help }: Filter): Schema {
   if (isFlag) return flag(help);
+  if (isMany && words) return v.optional(v.pipe(some(words), v.description(help)));
   return words === undefined ? word(help) : v.optional(v.pipe(v.picklist([...words]), v.description(help)));
 }
 

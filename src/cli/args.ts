@@ -99,6 +99,17 @@ function readers(positionals: string[], values: Map<string, string[]>, options: 
         .filter(([name]) => !Object.hasOwn(except, name))
         .flatMap(([name, texts]) => texts.map((text) => (text === "" ? `--${name}` : `--${name} ${text}`)))
         .join(" "),
+    /** Some of these words with commas between them, or RelayError("usage"). */
+    words(name: string, words: readonly string[]): string | undefined {
+      const given = text(name)
+        ?.split(",")
+        .map((word) => word.trim());
+      const wrong = given?.find((word) => !words.includes(word));
+      if (wrong === undefined) return given?.join(",");
+      const meant = nearest(wrong, words);
+      const hint = meant === null ? "" : `: did you mean "${meant}"?`;
+      throw new RelayError("usage", `--${name} must be some of ${words.join(", ")}, not "${wrong}"${hint}`);
+    },
     /** One of these words, or RelayError("usage"). */
     word<Word extends string>(name: string, words: readonly Word[]): Word | undefined {
       const given = text(name);

@@ -1,8 +1,11 @@
 import { open, readFile, rename } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import { deliveries, wishOf } from "../actions/deliveries.ts";
 import { events } from "../actions/events.ts";
 import { type FollowFrom, followFeed } from "../actions/feed/follow.ts";
+import { checkFilters } from "../actions/filters/check.ts";
 import type { Filters } from "../actions/list.ts";
+import { followDeliveries } from "../actions/outcome/follow-deliveries.ts";
 import { codeOf, errorLine, RelayError } from "../errors.ts";
 import { syncFolder } from "../platform/files/file-system.ts";
 import type { Args, Options } from "./args.ts";
@@ -20,7 +23,7 @@ export const followOptions = {
   "cursor-file": {
     type: "string",
     value: "FILE",
-    help: "with --follow: go on where this file says, which is kept up to date; where it is missing it is made, and the oldest event is the first, unless --since or --limit says otherwise",
+    help: "with --follow: go on where this file says, which is kept up to date; where it is missing it is made, and the oldest event is the first, unless --since says otherwise, or --limit how many of before (0: none)",
   },
 } satisfies Options;
 
@@ -60,7 +63,25 @@ export async function follow(program: Program, args: Args): Promise<void> {
     if (cursor !== null) return { cursor };
     if (since !== undefined) return { since };
     if (path !== null && args.text("limit") === undefined) return { cursor: "" };
-    return { last: args.count("limit", LAST) };
+    return { last: args.count("limit", LAST, 0) };
+  }
+}
+
+/** `deliveries list --follow`. Ends as `events list --follow` does. */
+export async function followDeliveryList(program: Program, args: Args): Promise<void> {
+  const { stdout, ports } = program;
+  const { type, ...filters } = readFilters(args, deliveries.filters, program);
+  const wrong = ["since", "until", "before", "count", "failed-since"].find((name) => args.texts(name).length > 0);
+  if (wrong !== undefined) throw new RelayError("usage", `--follow goes on from now: not with --${wrong}`);
+  const sources = await openSources(program, { toRead: true });
+  await checkFilters(sources, { endpoint: filters.endpoint, type });
+  const table = createTable(deliveries.columns, styleOf(program));
+  const how = { clock: ports.clock, signal: abortWhenStopped(program) };
+  const { type: _, ...filter } = { ...filters, ...wishOf({ type, state: filters.state }) };
+  for await (const rows of followDeliveries(sources.store, filter, args.count("limit", LAST, 0), how)) {
+    if (args.flag("json")) for (const row of rows) printJson(stdout, row);
+    else if (rows.length > 0) stdout.write(table.render(rows));
+    if (!(await stdout.drained())) return;
   }
 }
 

@@ -71,7 +71,7 @@ export function filterOptions(filters: Filters): Options {
   );
 }
 
-function option(name: string, { isFlag, words, value, help }: Filter): Option {
+function option(name: string, { isFlag, isMany, words, value, help }: Filter): Option {
   if (isFlag) return { type: "boolean", help };
   const short = SHORT[name];
   return {
@@ -79,7 +79,7 @@ function option(name: string, { isFlag, words, value, help }: Filter): Option {
     ...(short !== undefined && { short }),
     ...(words && { words }),
     value: value ?? (words ? name.toUpperCase() : "TEXT"),
-    help: words ? `${help}: ${words.join(", ")}` : help,
+    help: words ? `${help}${isMany ? ", with commas" : ""}: ${words.join(", ")}` : help,
   };
 }
 
@@ -89,9 +89,9 @@ export function readFilters<Of extends Filters>(
   filters: Of,
   { ports, zone }: Pick<Program, "ports" | "zone">,
 ): FilterValues<Of> {
-  const read = (option: string, { isFlag, isTime, words }: Filter) => {
+  const read = (option: string, { isFlag, isTime, isMany, words }: Filter) => {
     if (isFlag) return args.flag(option) || undefined;
-    const text = words ? args.word(option, words) : args.text(option);
+    const text = isMany && words ? args.words(option, words) : words ? args.word(option, words) : args.text(option);
     return isTime && text !== undefined ? parseTime(text, ports.clock.now(), zone) : text;
   };
   return Object.fromEntries(

@@ -29,6 +29,7 @@ import { judgeSenders, type Request } from "./network/senders.ts";
 import { type Finding, failureOf, of, type Probe, probe, warning } from "./probe.ts";
 import { judgeRetention } from "./retention.ts";
 import type { Stage } from "./run.ts";
+import { judgeCopies, type LookedFor } from "./target/copies.ts";
 import { type Former, judgeFormer } from "./target/former.ts";
 import { judgeTarget } from "./target/target.ts";
 
@@ -59,6 +60,8 @@ export type Given = {
   /** Where the relay on a data folder listens, as it has noted; null: it has not. */
   readOrigin(dataDir: string): Promise<URL | null>;
   listFormer(store: Store): Promise<Former[]>;
+  /** Looks for the newest copies. */
+  lookForCopies(store: Store): Promise<LookedFor>;
 };
 
 /** All probes, in the order of the report. */
@@ -163,6 +166,9 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
         reading("deliveries", (store) => judgeDeliveries(store, config, { isRunning, now: now() })),
         reading("senders", (store) => judgeRefused(store, { since: now() - DAY, now: now() })),
         reading("media", (store) => judgeMedia(store, now())),
+        ...(hasKeys && !(offline && media === null)
+          ? [reading("media.copies", async (store) => judgeCopies(await given.lookForCopies(store)))]
+          : []),
         reading("database", (store) => judgeRetention(store, config, now())),
         reading("alerts", (store) => judgeSent(store, now())),
         reading("backup", (store) => judgeBackups(store, config, data, now())),

@@ -5,6 +5,7 @@ import type { EndpointState } from "../model/delivery.ts";
 import { freeBytes } from "../platform/files/disk-space.ts";
 import { within } from "../platform/timing.ts";
 import type { Clock } from "../ports.ts";
+import { lastReceived } from "../store/access/last-received.ts";
 import type { Commits, Counts } from "../store/counts.ts";
 import type { Store } from "../store/store.ts";
 
@@ -61,12 +62,11 @@ export function createReadings(reading: Reading): () => Promise<Readings> {
 
 async function read({ store, config, database, clock, targetTrouble }: Reading): Promise<Readings> {
   const inTime = <T>(work: () => Promise<T>): Promise<T | null> => within(PATIENCE, clock, work).catch(() => null);
-  const newest = (rows: { receivedAt: number }[] | null) => rows?.[0]?.receivedAt ?? null;
   const [counts, states, commits, events, media, backup, archive, free, main, log, spool] = await Promise.all([
     inTime(() => store.counts()),
     inTime(() => store.endpoints()),
     inTime(() => store.commits()),
-    inTime(() => store.events({ limit: 1 })),
+    inTime(() => lastReceived(store)),
     inTime(() => store.media({ limit: 1, byDeadline: true })),
     config.backup === null ? null : inTime(async () => (await store.backups.last())?.at ?? 0),
     config.retention.archive === null ? null : inTime(() => store.archiveState()),
@@ -83,7 +83,7 @@ async function read({ store, config, database, clock, targetTrouble }: Reading):
     counts,
     states,
     commits,
-    lastEventAt: newest(events),
+    lastEventAt: events,
     nearestDeadline: media?.[0]?.deadline ?? null,
     lastBackupAt: backup,
     archiveFailingSince: archive?.failing?.since ?? null,

@@ -60,6 +60,20 @@ type InVain = "path" | "method" | "broken" | "request";
 
 export type RefusalReason = "invalid_json" | "invalid_event" | "source" | "token" | "size" | InVain;
 
+/** What is refused, and its body. */
+export type Refusal = {
+  receivedAt: number;
+  sourceAddress: string;
+  reason: RefusalReason;
+  body: Uint8Array;
+  /** What was wrong, in words, where the reason does not say it. */
+  detail?: string | null;
+  /** Whether the body reads as an event; absent, it counts as one. */
+  isEvent?: boolean;
+  /** What it says, where it reads as one and was read. */
+  event?: { videoId: string; type: string | null; context?: string | null } | null;
+};
+
 export type Quarantined = {
   id: string;
   receivedAt: number;
@@ -69,4 +83,6 @@ export type Quarantined = {
   /** Where it reads as an event, and was read when it was refused; else null. */
   videoId: string | null;
   type: string | null;
+  /** What was wrong, in words; null where the reason says it. */
+  detail: string | null;
 };

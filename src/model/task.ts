@@ -40,6 +40,8 @@ export type TaskFilter = {
   endpoint?: string | undefined;
   /** Of deliveries; without it a retry takes dead ones, a cancel all that have not ended. */
   state?: JobState | undefined;
+  /** In place of `state`: of these. */
+  states?: JobState[] | undefined;
   eventId?: string | undefined;
   /** Deliveries that were named; without `state`, in any in which the verb can be done to them. */
   ids?: string[] | undefined;
@@ -89,6 +91,8 @@ export type Task = Omit<TaskWish, "verb" | "filter"> & {
   createdAt: number;
   endedAt: number | null;
   error: string | null;
+  /** While it is counted: when it is given up where that was cut off. */
+  countingUntil: number | null;
 };
 
 /** A claimed task. `claim` is never given twice with the same id. */

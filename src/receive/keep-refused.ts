@@ -1,9 +1,9 @@
 import type { Config } from "../config/schema.ts";
 import { errorLine } from "../errors.ts";
-import type { RefusalReason } from "../model/event.ts";
+import type { Refusal, RefusalReason } from "../model/event.ts";
 import { createTurns } from "../platform/keyed-mutex.ts";
 import type { Log, Metrics } from "../ports.ts";
-import type { Refusal, Store } from "../store/store.ts";
+import type { Store } from "../store/store.ts";
 import { parseEvent } from "../wochit/event.ts";
 import type { MemoryLimit } from "./body.ts";
 import { decodeBody, type Writing } from "./decode.ts";
@@ -13,7 +13,13 @@ export type Facts = { from: string; request?: string };
 
 export type Keep = (
   facts: Facts,
-  refused: { reason: RefusalReason; body: Uint8Array | null; writing: Writing | null; receivedAt: number },
+  refused: {
+    reason: RefusalReason;
+    detail?: string;
+    body: Uint8Array | null;
+    writing: Writing | null;
+    receivedAt: number;
+  },
 ) => Promise<string | null>;
 
 /**
@@ -32,7 +38,7 @@ export function createKeep(options: {
   const { receive } = options.config;
   const inTurn = createTurns();
 
-  return async (facts, { reason, body, writing, receivedAt }) => {
+  return async (facts, { reason, detail = null, body, writing, receivedAt }) => {
     if (body === null || body.length === 0 || receive.keepRefused === 0) return null;
     const size = Math.max(body.length, writing === null ? 0 : receive.maxBody);
     if (!spare.take(size)) return null;
@@ -43,7 +49,7 @@ export function createKeep(options: {
       const event = isLarge ? null : eventIn(bytes);
       if (event !== null && reason === "source") metrics?.eventRefused();
       const isEvent = isLarge || event !== null;
-      return store.quarantine({ receivedAt, sourceAddress: facts.from, reason, body: bytes, isEvent, event });
+      return store.quarantine({ receivedAt, sourceAddress: facts.from, reason, detail, body: bytes, isEvent, event });
     });
     try {
       return (await kept).id;

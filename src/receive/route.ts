@@ -86,7 +86,12 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
     if (refused) return refuse(c, given, read.is === "whole" ? read.body : null);
     if (read.is === "broken") {
       metrics?.refused("broken");
-      const quarantineId = await keep(facts, { ...given, reason: "broken", body: read.body });
+      const quarantineId = await keep(facts, {
+        ...given,
+        reason: "broken",
+        detail: whyBroken(incoming),
+        body: read.body,
+      });
       log.warn("request broke off", { ...facts, why: whyBroken(incoming), quarantineId });
       return errorAnswer("request_timeout", "the request ended before its body was complete");
     }
@@ -110,7 +115,7 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
     message = `the body is larger than ${receive.maxBody} bytes (receive.maxBody)`,
   ): Promise<Response> {
     metrics?.refused("size");
-    const quarantineId = await keep(facts, { reason: "size", body, writing: null, receivedAt });
+    const quarantineId = await keep(facts, { reason: "size", detail: message, body, writing: null, receivedAt });
     log.warn("request refused", { ...facts, why: "size", limit: receive.maxBody, quarantineId });
     return errorAnswer("body_too_large", message);
   }
@@ -172,7 +177,13 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
   async function quarantine({ facts, receivedAt }: Given, why: RelayError, body: Uint8Array): Promise<Response> {
     const reason = why.code as RefusalReason;
     try {
-      const { id } = await store.quarantine({ receivedAt, sourceAddress: facts.from, reason, body });
+      const { id } = await store.quarantine({
+        receivedAt,
+        sourceAddress: facts.from,
+        reason,
+        detail: why.message,
+        body,
+      });
       metrics?.received(null, "quarantined");
       log.warn("body quarantined", { ...facts, why: why.message, quarantineId: id });
       return errorAnswer(why.code, why.message, { quarantineId: id });

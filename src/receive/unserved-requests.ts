@@ -55,7 +55,9 @@ export function createUnserved(options: {
       const receivedAt = clock.now();
       const read = await readBody(request, { limit: receive.maxBody, keep: 0, memory: spare, spare });
       const body = read.is === "whole" || read.is === "broken" ? read.body : null;
-      const quarantineId = await keep({ from }, { reason, body, writing: writingOf(request.headers), receivedAt });
+      const detail = `${method} ${line.path}; ${takes}`;
+      const refused = { reason, detail, body, writing: writingOf(request.headers), receivedAt };
+      const quarantineId = await keep({ from }, refused);
       const broken = read.is === "broken" ? { broken: whyBroken(request) } : {};
       warn("request refused", { ...line, takes, ...broken, quarantineId });
     },
@@ -70,7 +72,12 @@ export function createUnserved(options: {
           return;
         }
         metrics?.refused("request");
-        const quarantineId = await keep({ from }, { reason: "request", body, writing: null, receivedAt: clock.now() });
+        const quarantineId = await keep(
+          { from },
+          {
+            ...{ reason: "request", detail: why, body, writing: null, receivedAt: clock.now() },
+          },
+        );
         warn("request refused", { from, why, quarantineId });
       },
     } satisfies Gate,

@@ -40,6 +40,8 @@ export type EventFilter = {
 export type DeliveryFilter = {
   endpoint?: string;
   state?: JobState;
+  /** In place of `state`: in any of these. */
+  states?: JobState[];
   eventId?: string;
   videoId?: string;
   error?: string;

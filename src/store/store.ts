@@ -8,7 +8,7 @@ import type {
   EndpointState,
   LoggedAttempt,
 } from "../model/delivery.ts";
-import type { ProviderEvent, Quarantined, RefusalReason, StoredEvent } from "../model/event.ts";
+import type { ProviderEvent, Quarantined, Refusal, StoredEvent } from "../model/event.ts";
 import type {
   DeletionJob,
   DeletionOutcome,
@@ -67,17 +67,6 @@ export type Accepted = {
   leased: DeliveryJob[];
   /** Who may have work now: on media, and (`endpoints`) on deliveries, but for those that were leased; null: any endpoint. */
   feeds: { media: boolean; endpoints: string[] | null };
-};
-
-export type Refusal = {
-  receivedAt: number;
-  sourceAddress: string;
-  reason: RefusalReason;
-  body: Uint8Array;
-  /** Whether the body reads as an event; absent, it counts as one. */
-  isEvent?: boolean;
-  /** What it says, where it reads as one and was read. */
-  event?: { videoId: string; type: string | null; context?: string | null } | null;
 };
 
 /** Which jobs a worker wants: `limit` of them, each leased for `leaseFor` milliseconds. A limit of 0 asks only when the next is due. */
@@ -251,7 +240,8 @@ export type StoreVerbs = PartVerbs & {
 
   quarantined(page: Page & QuarantineFilter): Promise<Quarantined[]>;
   quarantinedBody(id: string): Promise<Quarantined & { body: Uint8Array }>;
-  dropQuarantined(id: string): Promise<void>;
+  /** `event`: what it was taken in as. */
+  dropQuarantined(id: string, event?: string): Promise<void>;
 
   /** Which life of the store this is: another one after it was restored from a backup, else always the same. */
   epoch(): Promise<string>;

@@ -109,12 +109,12 @@ test("what is shown has the names of the contract, no more and no fewer", () => 
     Object.keys(mediumJson(medium, () => null)).join(", "),
     "id, videoId, kind, eventId, state, suspect, key, url, sourceUrl, bytes, sha256, contentType, deadline, attempts, nextAttemptAt, lastError",
   );
-  const about = { videoId: "v1", type: "video.ready" };
+  const about = { videoId: "v1", type: "video.ready", detail: null };
   const refused = { id: "qrn_1", receivedAt: NOON, sourceAddress: "192.0.2.1", reason: "source" } as const;
   const kept = { ...refused, bytes: 1, ...about };
   assert.equal(
     Object.keys(quarantinedJson(kept)).join(", "),
-    "id, receivedAt, sourceAddress, reason, bytes, videoId, type",
+    "id, receivedAt, sourceAddress, reason, bytes, videoId, type, detail",
   );
 });
 

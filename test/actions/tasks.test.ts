@@ -37,7 +37,7 @@ test("a task is shown by the names of the API; one that is counted is queued", a
   assert.deepEqual(await showTask(store, id), {
     ...{ id, verb: "replay", by: "ada", filter: { since: 0 }, newId: true, state: "queued", total: null },
     ...{ done: 0, failed: 0, skipped: 0, error: null, ratePerSecond: 5 },
-    ...{ createdAt: "2026-01-01T00:00:00.000Z", endedAt: null },
+    ...{ createdAt: "2026-01-01T00:00:00.000Z", endedAt: null, countingUntil: "2026-01-01T00:00:01.000Z" },
   });
 });
 

@@ -21,13 +21,15 @@ import { basename, dirname, join } from "node:path";
 import process from "node:process";
 import { after, type TestContext, test } from "node:test";
 import Database from "better-sqlite3";
+import { reprocess } from "../../src/actions/quarantine.ts";
 import type { Config } from "../../src/config/schema.ts";
-import { createAccept } from "../../src/receive/accept.ts";
+import { createAccept, createAcceptKept } from "../../src/receive/accept.ts";
 import { openStore } from "../../src/store/open.ts";
 import { configIn } from "../support/config.ts";
 import { tempFolder, timeOfFiles } from "../support/folder.ts";
 import { mountSmallDisk, noMounts } from "../support/mounts.ts";
 import { realPorts } from "../support/real-ports.ts";
+import { openSeeded, ready } from "../support/seeded.ts";
 import { callCli, callJson, finish, runCli, spawnCli } from "../support/spawn.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -438,4 +440,19 @@ test("on a terminal it shows how far it is, and leaves one line", async (t) => {
   const { code, stdout } = await callCli(["backup", file, ...flags], { width: 80 });
   assert.equal(code, 0);
   assert.equal(stdout.split("\n").length, 2);
+});
+
+test("the newest event of a backup is the one that was received last, not the one that was taken in last", async (t) => {
+  const seeded = await openSeeded(t);
+  const at = Date.now();
+  await seeded.take(ready("v1"), at);
+  const body = Buffer.from(JSON.stringify(ready("v2")));
+  const refused = { receivedAt: at - 3_600_000, sourceAddress: "192.0.2.1", reason: "source" as const, body };
+  const { id } = await seeded.store.quarantine(refused);
+  await reprocess(seeded.store, createAcceptKept(seeded), id);
+  const flags = ["--config", seeded.configPath];
+  const [made] = await callJson(["backup", join(seeded.dir, "a.db"), ...flags]);
+  assert.deepEqual([made.events, made.newestEvent], [2, new Date(at).toISOString()]);
+  const [status] = await callJson(["status", ...flags]);
+  assert.equal(status.lastEventAt, new Date(at).toISOString());
 });

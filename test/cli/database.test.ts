@@ -338,6 +338,31 @@ test("quarantine: listed, shown harmlessly or byte for byte, and taken in after 
   assert.equal((await json("quarantine list")).length, 1);
   assert.equal((await json("events list --video-id v1")).length, 1);
   assert.equal((await run("quarantine reprocess")).code, 2);
+  const [event] = await json("events list");
+  const gone = await run(`quarantine show ${fine.id}`);
+  const shows = `it was taken in as ${event.id}, which "wochit-relay events show ${event.id}" shows`;
+  assert.equal(gone.stderr, `wochit-relay: no quarantined body "${fine.id}": ${shows}\n`);
+  const again = await keep(JSON.stringify(ready("v1")), "source");
+  assert.match((await run(`quarantine reprocess ${again.id}`)).stdout, /is evt_\w+ now/);
+  assert.match((await run(`quarantine reprocess ${again.id}`)).stderr, /: it was taken in as evt_/);
+});
+
+test("a medium that waits for room on the disk says so; one that is not waiting does not", async (t) => {
+  const seeded = await openSeeded(t, { mirror: { enabled: true, minFreeDisk: "999999GiB" } });
+  const { run, json } = on(seeded);
+  await seeded.take(ready("v1", { videoUrl: "https://cdn.example/1.mp4" }));
+  await seeded.download("failed");
+  await seeded.take(ready("v2", { videoUrl: "https://cdn.example/2.mp4" }));
+  const lines = (await run("media list")).stdout.split("\n");
+  assert.match(
+    lines.find((line) => line.includes("v2"))!,
+    /waits for disk: .* free, below mirror\.minFreeDisk \(976\.6 TiB\)$/,
+  );
+  assert.doesNotMatch(lines.find((line) => line.includes("v1"))!, /disk/);
+  assert.deepEqual(
+    (await json("media list")).map(({ lastError }) => lastError === null),
+    [true, false],
+  );
 });
 
 test("quarantine: what was refused of an allowed sender, compressed too, is taken in", async (t) => {
@@ -368,6 +393,27 @@ test("status tells in numbers what there is and what waits", async (t) => {
   assert.match(stdout, /^deliveries +1 pending, 1 dead$/m);
   assert.match(stdout, /^ {2}app +1 dead$/m);
   assert.match(stdout, /^ {2}archive +the oldest came (now|\d+ s ago); 1 open$/m);
+});
+
+test("several states of deliveries are named with commas, in lists and in what is done to many", async (t) => {
+  const seeded = await openSeeded(t);
+  const { run, json } = on(seeded);
+  await seeded.take(ready("v1"));
+  await seeded.deliver("app", "dead");
+  await seeded.take(ready("v2"));
+  await seeded.deliver("app", "retry");
+  const states = async (line: string) => (await json(line)).map(({ state }) => state);
+  assert.deepEqual(await states("deliveries list --endpoint app --state dead,pending"), ["pending", "dead"]);
+  assert.deepEqual(await states("deliveries list --endpoint app --state dead"), ["dead"]);
+  assert.equal((await run("deliveries list --endpoint app --state pending,dead --count")).stdout, "2\n");
+  assert.equal((await json("deliveries reasons --state pending,dead")).length, 1);
+  assert.equal((await run("deliveries retry --endpoint app --state dead,pending --yes")).stdout, "2 retried\n");
+  const wrong = await run("deliveries list --state dead,pendin");
+  assert.match(wrong.stderr, /must be some of waiting, .*, not "pendin": did you mean "pending"\?/);
+  assert.match(
+    (await run("deliveries retry --state dead,delivered --yes")).stderr,
+    /of delivered deliveries none can be/,
+  );
 });
 
 test("what failed is listed with its time, type and video, and by its reasons with the app's first words", async (t) => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmodSync, chownSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
@@ -334,6 +334,24 @@ test("a proxy that is missing in server.trustedProxies is suspected where sender
     await said({ listen: "127.0.0.1:0", trustedProxies: ["0.0.0.0/0"] }),
     /^warning: .*includes the public internet/,
   );
+});
+
+test("copies that the database knows and the target lacks, as after a restore, are a warning", async (t) => {
+  const seeded = await openSeeded(t, { mirror: { enabled: true, minFreeDisk: 0 } });
+  const { store, configPath, config } = seeded;
+  for (const id of ["v1", "v2"]) await seeded.take(ready(id, { videoUrl: `https://cdn.example/${id}.mp4` }));
+  await seeded.download();
+  const there = await diagnose(configPath, ["--offline"]);
+  assert.equal(there.said("media.copies"), "ok: the newest 2 copies: there, with the size that was kept");
+  const [one] = await store.media({ limit: 1, state: "mirrored" });
+  assert.ok(config.mirror.target.type === "local");
+  rmSync(join(config.mirror.target.dir, one!.key!));
+  const gone = await diagnose(configPath, ["--offline"]);
+  assert.equal(
+    gone.said("media.copies"),
+    `warning: of the newest 2 copies one is not in the target, or not whole: 1 medium like ${one!.id}`,
+  );
+  assert.match(gone.at("media.copies")[0]!.advice!, /media verify --mend/);
 });
 
 test("what waits: paused endpoints, dead deliveries, links near their end, refused proxies; with the command that helps", async (t) => {

@@ -148,3 +148,46 @@ test("options that do not go with --follow are refused, by their names", async (
   assert.match(await refused("--follow", "--before", "evt_1"), /not with --before/);
   assert.match(await refused("--cursor-file", "x"), /--cursor-file goes with --follow/);
 });
+
+test("deliveries list --follow shows what is made, and how each attempt ends, also of what waited already", async (t) => {
+  const seeded = await openSeeded(t);
+  const seen = (options: string[]) => {
+    const child = spawnCli(["deliveries", "list", "--follow", "--json", ...options, ...flags(seeded)]);
+    let text = "";
+    child.stdout?.on("data", (chunk) => {
+      text += chunk;
+    });
+    const ended = finish(child);
+    t.after(() => child.kill("SIGKILL"));
+    const rows = () =>
+      jsonLines(text.slice(0, text.lastIndexOf("\n") + 1)).map(({ videoId, state }) => `${videoId} ${state}`);
+    return { rows, shows: (wanted: string[]) => waitFor(() => rows().join() === wanted.join()), child, ended };
+  };
+  for (const id of ["v1", "v2", "v3"]) await seeded.take({ type: "draft.new", wochitVideoId: id });
+  const all = seen(["--limit", "1"]);
+  const dead = seen(["--limit", "0", "--state", "dead"]);
+  await all.shows(["v3 pending"]);
+  await waitFor(() => dead.child.stdout !== null);
+  await seeded.deliver("app", "retry");
+  await all.shows(["v3 pending", "v1 pending", "v2 pending", "v3 pending"]);
+  await seeded.take({ type: "draft.new", wochitVideoId: "v4" });
+  await all.shows(["v3 pending", "v1 pending", "v2 pending", "v3 pending", "v4 pending"]);
+  await seeded.deliver("app", "dead");
+  await all.shows(["v3 pending", "v1 pending", "v2 pending", "v3 pending", "v4 pending", "v4 dead"]);
+  await dead.shows(["v4 dead"]);
+  all.child.kill("SIGTERM");
+  assert.equal((await all.ended).code, 0);
+  const { code, stderr } = await runCli(["deliveries", "list", "-f", "--since", "1h", ...flags(seeded)]);
+  assert.deepEqual([code, /not with --since/.test(stderr)], [2, true]);
+});
+
+test("--limit 0 begins with what comes", async (t) => {
+  const seeded = await openSeeded(t);
+  await takeMany(seeded, 3);
+  const cursor = join(seeded.dir, "cursor");
+  const none = startFollow(t, seeded, ["--limit", "0", "--cursor-file", cursor]);
+  await waitFor(() => existsSync(cursor));
+  const [next] = await takeMany(seeded, 1);
+  await none.printed([next!]);
+  assert.deepEqual(none.ids(), [next]);
+});

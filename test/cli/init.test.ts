@@ -146,7 +146,8 @@ test("with --yes nothing is asked, and the options are the answers", async (t) =
     "http://[::1]:3000/",
     "http://localhost/",
   ];
-  const line = ["init", "--yes", "--data-dir", "/srv/relay", ...apps.flatMap((url) => ["-e", url])];
+  const own = ["--data-dir", "/srv/relay", "--admin-listen", "127.0.0.1:9081"];
+  const line = ["init", "--yes", ...own, ...apps.flatMap((url) => ["-e", url])];
   const [made] = await callJson(line, { cwd });
   assert.deepEqual(
     made.secrets,
@@ -154,7 +155,8 @@ test("with --yes nothing is asked, and the options are the answers", async (t) =
   );
   assert.equal(made.webhook, "http://relay-host:8080/webhooks/wochit");
   assert.match(made.warnings[0], /^server\.publicUrl: is not set/);
-  const { dataDir, server, mirror, endpoints } = readJson(cwd, "config.json");
+  const { dataDir, server, mirror, endpoints, admin } = readJson(cwd, "config.json");
+  assert.deepEqual(admin, { listen: "127.0.0.1:9081" });
   assert.deepEqual([dataDir, server, mirror], ["/srv/relay", { listen: "0.0.0.0:8080" }, undefined]);
   assert.equal(endpoints[0].url, "https://cms.internal/a?b=c");
   const bucket = ["--bucket", "films", "--region", "eu-central-1", "--listen", "[::1]:80", "--config", "other.json"];

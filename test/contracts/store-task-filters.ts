@@ -31,7 +31,7 @@ export function storeTaskFiltersContract(engine: string, openStore: OpenStore): 
       for (const verb of ["retry", "cancel"] as const) {
         for (const [index, { since, until, ...filter }] of filters.entries()) {
           const isOf = (one: Delivery) =>
-            (filter.state === one.state || (filter.state === undefined && FIT[verb]!.includes(one.state))) &&
+            (filter.states ?? (filter.state === undefined ? FIT[verb]! : [filter.state])).includes(one.state) &&
             (since ?? 0) <= one.createdAt &&
             one.createdAt < (until ?? Number.POSITIVE_INFINITY) &&
             isDeliveryOf(one, filter, events);

@@ -124,9 +124,19 @@ export function storeTasksContract(engine: string, openStore: OpenStore): void {
       const second = store.createTask({ ...retry({}), by: "test", rate: null, leaseFor: LEASE }, clock.now());
       await assert.rejects(second, (error: Error & { code: string }) => {
         assert.equal(error.code, "task_running");
-        assert.match(error.message, new RegExp(id));
+        assert.match(error.message, new RegExp(`^${id} has not ended, .* see "tasks show ${id}"$`));
         return true;
       });
+      const wish = { ...cancel({ endpoint: "cms" }), by: "test", rate: null, leaseFor: LEASE };
+      const counted = await store.createTask(wish, clock.now());
+      assert.equal((await store.task(counted.id)).countingUntil, clock.now() + LEASE);
+      await clock.advance(LEASE - 1_500);
+      const third = store.createTask(wish, clock.now());
+      await assert.rejects(third, {
+        message: new RegExp(`^${counted.id} .*; it is counted, and given up in 2 s where`),
+      });
+      await store.cancelTask(counted.id, "test", clock.now());
+      assert.equal((await store.task(counted.id)).countingUntil, null);
       await makeTask(store, cancel({ endpoint: "cms" }), clock.now());
       await workTask(store, id, clock.now);
       await makeTask(store, retry({ endpoint: "cms" }), clock.now());
@@ -135,6 +145,7 @@ export function storeTasksContract(engine: string, openStore: OpenStore): void {
         [
           ["retry", "queued"],
           ["cancel", "queued"],
+          ["cancel", "canceled"],
           ["retry", "done"],
         ],
       );

@@ -54,11 +54,11 @@ test("no database yet is a warning; nothing is made, no lock either", async (t) 
 });
 
 test("a damaged database is a failure that says what to do, and no store is opened on it", async (t) => {
-  const dir = await closedDatabase(t, 200);
+  const dir = await closedDatabase(t, 600);
   const path = join(dir, "relay.db");
   const file = openSync(path, "r+");
   const garbage = Buffer.alloc(4096, 0x5a);
-  // The second half: the schema is in the first.
+  // The second half: the schema, and the first page of each table, are in the first.
   const pages = statSync(path).size / 4096;
   for (let page = Math.ceil(pages / 2); page < pages; page += 3) writeSync(file, garbage, 0, 4096, page * 4096);
   const { found, isUsable } = await look(dir);

@@ -30,6 +30,7 @@ test("a disk that does not answer is one line, and no other probe touches it", a
     request: null,
     openStore: () => assert.fail("no store"),
     readOrigin: async () => null,
+    lookForCopies: () => assert.fail("no store"),
     listFormer: () => assert.fail("no store"),
   });
   const probes = stages.flatMap((stage) => stage.probes);

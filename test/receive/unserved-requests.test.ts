@@ -50,6 +50,10 @@ test("what an allowed sender sends to another path, or by another method, is log
       why,
       takes: "events are taken at POST /webhooks/wochit",
     });
+    assert.equal(
+      (await store.quarantined({ limit: 1 }))[0]!.detail,
+      `${method} ${shown}; events are taken at POST /webhooks/wochit`,
+    );
     assert.ok(!String(shown).includes("secret"), String(shown));
     const kept = await store.quarantinedBody(String(quarantineId));
     assert.deepEqual([kept.reason, Buffer.from(kept.body).toString()], [why, text]);

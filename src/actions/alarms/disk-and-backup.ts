@@ -19,7 +19,7 @@ export function judgeDownloads({ disk }: Facts): Standing[] {
     {
       what: `Downloads are stopped: the disk of dataDir has ${formatSize(disk.free)} free, below mirror.minFreeDisk (${least})`,
       means: "Links of media die meanwhile. Make room on that disk, or set mirror.minFreeDisk lower and reload.",
-      commands: ["wochit-relay media list --by deadline", "wochit-relay doctor", "wochit-relay prune --dry-run"],
+      commands: ["wochit-relay media list --by deadline", "wochit-relay doctor"],
       page: "/media?by=deadline",
     },
   ];
@@ -31,7 +31,8 @@ function judgeDisk({ disk }: Facts): Standing[] {
     {
       what: `The disk of dataDir fills: ${formatSize(disk.free)} are free`,
       means: `Below ${formatSize(disk.needed)} downloads wait. Events are still taken, until it is full.`,
-      commands: ["wochit-relay prune --dry-run", "wochit-relay doctor"],
+      // The relay prunes by itself what has expired: to prune frees next to nothing.
+      commands: ["wochit-relay status", "wochit-relay doctor"],
       page: "/settings",
     },
   ];

@@ -1,5 +1,6 @@
 import type { Config } from "../../config/schema.ts";
 import { freeBytes } from "../../platform/files/disk-space.ts";
+import { lastReceived } from "../../store/access/last-received.ts";
 import type { Store } from "../../store/store.ts";
 import { listEndpoints } from "../endpoints.ts";
 import type { Facts } from "./shape.ts";
@@ -25,11 +26,11 @@ export async function readFacts(
   { now, isRunning, storeTrouble, targetTrouble, ...known }: Outside & { now: number; endpoints?: Facts["endpoints"] },
 ): Promise<Facts> {
   const day = { limit: AT_MOST, since: now - DAY };
-  const [endpoints, [nextMedium = null], expired, [last], space, backup, { strangers }, archive] = await Promise.all([
+  const [endpoints, [nextMedium = null], expired, lastEventAt, space, backup, { strangers }, archive] = await Promise.all([
     known.endpoints ?? listEndpoints(store, config),
     store.media({ limit: 1, byDeadline: true }),
     store.media({ limit: AT_MOST, state: "expired", since: now - 3 * DAY }),
-    store.events({ limit: 1 }),
+    lastReceived(store),
     store.space(),
     readBackup(store, config),
     readStrangers(store, now - DAY),
@@ -56,7 +57,7 @@ export async function readFacts(
         lastFrom: rows[0]!.sourceAddress,
       })),
     unknownSenders: strangers.filter(({ events }) => events > 0),
-    lastEventAt: last?.receivedAt ?? null,
+    lastEventAt,
     disk: free === null ? null : { free, needed: Math.max(least, Math.ceil(space.bytes / 2)), downloads: least },
     backup,
     archive: archive?.failing ?? null,

@@ -4,6 +4,14 @@ export const typeFilter = {
   help: 'only of this type, like video.ready, or of all that "draft.*" means; several with commas',
 } as const;
 
+/** What a list may be narrowed down to by words with commas between them: one of them, or several. */
+export function statesOf<State extends string>(given: string | undefined): { state?: State; states?: State[] } {
+  const states = given?.split(",").map((one) => one.trim() as State) ?? [];
+  const [first] = states;
+  if (first === undefined) return {};
+  return states.length === 1 ? { state: first } : { states };
+}
+
 /** The filter by title of lists of events and videos. */
 export const titleFilter = {
   option: "title",

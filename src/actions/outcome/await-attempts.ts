@@ -79,7 +79,7 @@ export async function idsToAwait(
   store: Pick<Store, "deliveries">,
   filter: Omit<Parameters<Store["deliveries"]>[0], "limit" | "before">,
 ): Promise<string[]> {
-  const asked = { ...filter, state: filter.state ?? "dead", limit: MOST + 1 };
+  const asked = { ...filter, ...(filter.states === undefined && { state: filter.state ?? "dead" }), limit: MOST + 1 };
   const ids = await collect(
     walk(
       (page) => store.deliveries(page),

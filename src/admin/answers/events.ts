@@ -133,6 +133,7 @@ export const quarantined = shapeOf<ReturnType<typeof quarantinedJson>>()(
     bytes: count,
     videoId: v.pipe(orNull(text), v.description("Where it reads as an event")),
     type: orNull(text),
+    detail: v.pipe(orNull(text), v.description("What was wrong, in words, where the reason does not say it")),
   }),
 );
 export const quarantinePage = pageOf("QuarantinePage", quarantined);

@@ -34,7 +34,7 @@ export const task = named(
     error: orNull(text),
     ratePerSecond: orNull(v.number()),
     createdAt: time,
-    endedAt: orNull(time),
+    ...{ endedAt: orNull(time), countingUntil: orNull(time) },
   }),
 );
 type HasSameKeys = keyof TaskJson extends keyof v.InferOutput<typeof task> ? true : never;

@@ -6,12 +6,12 @@ import type { Column } from "../../actions/list.ts";
 import { parseDuration } from "../../config/units.ts";
 import { RelayError } from "../../errors.ts";
 import type { Command, CommandGroup } from "../command.ts";
+import { findRelay } from "../look/relay-process.ts";
 import { commonOptions } from "../options.ts";
 import { hint, print, section, styleOf } from "../output/print.ts";
 import { renderTable } from "../output/table.ts";
 import { harmless } from "../output/terminal-text.ts";
 import { inZone } from "../output/times.ts";
-import { findRelay } from "../relay-process.ts";
 import { noteDeed, openSources } from "../sources.ts";
 
 const alarmColumns: Column<AlarmsJson["alarms"][number]>[] = [

@@ -1,10 +1,17 @@
-import { cancelDelivery, deliveries, deliveryReasons, retryDelivery, showDelivery } from "../../actions/deliveries.ts";
-import { typesOf } from "../../actions/filters/types.ts";
+import {
+  cancelDelivery,
+  deliveries,
+  deliveryReasons,
+  retryDelivery,
+  showDelivery,
+  wishOf,
+} from "../../actions/deliveries.ts";
 import { shortTime } from "../../actions/format.ts";
 import type { AttemptJson, DeliveryJson } from "../../actions/json.ts";
-import type { Column } from "../../actions/list.ts";
+import type { Column, Selection } from "../../actions/list.ts";
 import { idsToAwait } from "../../actions/outcome/await-attempts.ts";
 import type { Command, CommandGroup } from "../command.ts";
+import { followDeliveryList } from "../follow.ts";
 import { readLimit, showOptions } from "../options.ts";
 import { printOne, sayMore } from "../output/print.ts";
 import { openSources } from "../sources.ts";
@@ -12,7 +19,7 @@ import { manyCommand, rateOption } from "../tasks.ts";
 import { listCommand } from "../verbs.ts";
 import { waitOption } from "../wait.ts";
 
-const list = listCommand(deliveries, {
+const plainList = listCommand(deliveries, {
   name: "deliveries list",
   summary: "what was, is and will be sent, newest first",
   empty: "nothing was to be sent yet: each event makes a delivery for each endpoint that wants it",
@@ -20,8 +27,22 @@ const list = listCommand(deliveries, {
   examples: {
     "wochit-relay deliveries list --state dead --failed-since 1d": "what has failed for good since yesterday",
     "wochit-relay deliveries list --endpoint cms": "what went to one endpoint, and what waits for it",
+    "wochit-relay deliveries list --endpoint cms --follow": "how each ends from now on",
   },
 });
+
+const list: Command = {
+  ...plainList,
+  options: {
+    ...plainList.options,
+    follow: {
+      type: "boolean",
+      short: "f",
+      help: "go on with what is made, and with how each attempt ends, until Ctrl-C; --limit says how many of before (default 10)",
+    },
+  },
+  run: (program, args) => (args.flag("follow") ? followDeliveryList(program, args) : plainList.run(program, args)),
+};
 
 const reasons = listCommand(deliveryReasons, {
   name: "deliveries reasons",
@@ -61,6 +82,11 @@ const show: Command = {
   },
 };
 
+const taskWish = (filter: Selection<typeof deliveries.filters>) => {
+  const { type: _, ...given } = { ...filter, ...wishOf(filter) };
+  return { filter: given };
+};
+
 const ofDeliveries = { noun: "delivery", filters: deliveries.filters } as const;
 
 const outcome = (done: string) => (delivery: DeliveryJson) => {
@@ -89,7 +115,7 @@ delivery to it is named; before many are retried, "endpoints resume" has it aske
     return { rows: [row], text: `${id} queued: "wochit-relay deliveries show ${id}" says how it ends`, sent: [id] };
   },
   awaited: idsToAwait,
-  wish: ({ type, ...filter }) => ({ filter: { ...filter, types: typesOf(type) } }),
+  wish: taskWish,
 });
 
 const cancel = manyCommand({
@@ -106,7 +132,7 @@ attempt ends, unless that succeeds. An endpoint that has left the config keeps i
 a task ("tasks list").`,
   verb: "cancel",
   toOne: ({ store }, id, _, now) => cancelDelivery(store, id, now).then(outcome("canceled")),
-  wish: ({ type, ...filter }) => ({ filter: { ...filter, types: typesOf(type) } }),
+  wish: taskWish,
 });
 
 export const command: CommandGroup = {

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { opendir } from "node:fs/promises";
 import { isIP } from "node:net";
 import { resolve } from "node:path";
+import { hasCopy } from "../../actions/media.ts";
 import { findPresent } from "../../actions/move/copies.ts";
 import { reachable } from "../../actions/relay/ready.ts";
 import type { SecretsWanted } from "../../config/hidden.ts";
@@ -9,6 +10,7 @@ import type { Inspection } from "../../config/load.ts";
 import type { Config } from "../../config/schema.ts";
 import type { Request } from "../../doctor/network/senders.ts";
 import { type Line, runProbes } from "../../doctor/run.ts";
+import type { LookedFor } from "../../doctor/target/copies.ts";
 import type { Former } from "../../doctor/target/former.ts";
 import { RelayError } from "../../errors.ts";
 import { withoutQueries } from "../../platform/log/log.ts";
@@ -81,6 +83,7 @@ Each line is ok, a warning or failed, and says what to do. Exit code 1 when some
         return origin === null ? null : reachable(origin);
       },
       listFormer: (store) => listFormer(store, config!),
+      lookForCopies: (store) => lookForCopies(store, config!),
     });
     await runProbes(stages, { clock: ports.clock, ...printer });
     return printer.end({ isConfigWrong: judged.problems.length > 0, isWhole: config !== null });
@@ -155,6 +158,28 @@ async function listFormer(store: Store, { mirror, dataDir }: Config): Promise<Fo
       }
     },
   }));
+}
+
+/** How many of the newest copies are looked for. */
+const COPIES = 20;
+
+async function lookForCopies(store: Store, { mirror, dataDir }: Config): Promise<LookedFor> {
+  const copies = (await store.media({ limit: COPIES, withCopy: true, state: "mirrored" })).filter(hasCopy);
+  if (copies.length === 0) return { copies: 0, missing: [] };
+  const { openTargets } = await import("../../mirror/open-targets.ts");
+  const targetId = async () => (await findPresent(store, mirror.target)) ?? "";
+  const ids = { targetId, targets: () => store.targets() };
+  const targets = await openTargets({ config: mirror, dataDir, store: ids, beside: true });
+  try {
+    const missing: string[] = [];
+    for (const { id, target, key, bytes } of copies) {
+      const found = (await (await targets.at(target))?.head(key)) ?? null;
+      if (found === null || (bytes !== null && found.bytes !== bytes)) missing.push(id);
+    }
+    return { copies: copies.length, missing };
+  } finally {
+    await targets.close();
+  }
 }
 
 /** Prints each line as it comes, and on a terminal what is under way below it. */

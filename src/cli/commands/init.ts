@@ -66,8 +66,8 @@ function apart(draft: ConfigInput, folder: string): { config: ConfigInput; secre
     return { file: name };
   };
   // In the order of CONTRACT.
-  const { dataDir, server, receive, mirror, endpoints } = structuredClone(draft);
-  const config = { dataDir, server, receive, mirror, endpoints } as ConfigInput;
+  const { dataDir, server, receive, mirror, endpoints, admin } = structuredClone(draft);
+  const config = { dataDir, server, receive, mirror, endpoints, admin } as ConfigInput;
   for (const endpoint of config.endpoints ?? [])
     endpoint.secret = put(`${endpoint.id}.secret`, String(endpoint.secret));
   const target = config.mirror?.target;

@@ -5,6 +5,7 @@ import { describeHeld, type Holding, holdings } from "../../actions/outcome/held
 import { describeDisk, describeGrowth } from "../../actions/relay/storage.ts";
 import { readStatus, type Status } from "../../actions/status.ts";
 import type { Command } from "../command.ts";
+import { findRelay } from "../look/relay-process.ts";
 import { commonOptions } from "../options.ts";
 import { print, styleOf } from "../output/print.ts";
 import { renderFields } from "../output/table.ts";
@@ -12,7 +13,6 @@ import { harmless } from "../output/terminal-text.ts";
 import { inZone } from "../output/times.ts";
 import { hang } from "../output/wrap.ts";
 import type { Program } from "../program.ts";
-import { findRelay } from "../look/relay-process.ts";
 import { openSources } from "../sources.ts";
 
 /** Lines of a small terminal. */

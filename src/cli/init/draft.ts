@@ -18,6 +18,11 @@ export const answerOptions = {
   },
   listen: { type: "string", value: "HOST:PORT", help: "where the relay listens (default 0.0.0.0:8080)" },
   "public-url": { type: "string", value: "URL", help: "how apps and browsers reach it, for links to media" },
+  "admin-listen": {
+    type: "string",
+    value: "HOST:PORT",
+    help: "where the admin API and the dashboard listen (default 127.0.0.1:8081)",
+  },
   "data-dir": { type: "string", value: "PATH", help: "the folder of the database (default: data, beside the config)" },
   "media-dir": { type: "string", value: "PATH", help: "the folder of the copies (default: media, in the data folder)" },
   bucket: { type: "string", value: "NAME", help: "keep the copies in this S3 bucket instead" },
@@ -80,6 +85,10 @@ export async function draftConfig(program: Program, args: Args, path: string): P
     ...{ option: "public-url", text: "Apps reach it at (like https://relay.example.com)", fallback: ownUrl(listen) },
     put: (publicUrl) => (publicUrl === "" ? draft : server({ publicUrl })),
   });
+  if (args.isGiven("admin-listen")) {
+    const put = (listen: string) => ({ ...draft, admin: { listen } });
+    await settle({ option: "admin-listen", text: "", fallback: "", put });
+  }
   const dataDir = await settle({
     ...{ option: "data-dir", text: "Its data go into the folder", fallback: "data" },
     put: (dataDir) => ({ ...draft, dataDir }),

@@ -11,7 +11,7 @@ export type AuditedVerbs = {
   importContexts: [rows: { videoId: string; context: string }[], how: { override: boolean }, now: number];
   retryMedium: [id: string, now: number];
   mendMedium: [id: string, now: number];
-  dropQuarantined: [id: string];
+  dropQuarantined: [id: string, event?: string];
   rotateLinkSecret: [rotation: { secret: Uint8Array; keep: number }, now: number];
   confirmTask: [id: string, total: number];
   createRun: [run: NewRun, now: number];

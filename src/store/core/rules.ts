@@ -171,7 +171,7 @@ const rulesOf = (settings: StoreSettings): Omit<Rules, keyof AuditVerbs> => ({
   quarantined: (wish) => job((tx) => quarantine.list(tx, wish)),
   countListed: (listed) => job((tx) => countListed(tx, listed)),
   quarantinedBody: (id) => job((tx) => quarantine.show(tx, id)),
-  dropQuarantined: (id) => job((tx) => quarantine.drop(tx, id)),
+  dropQuarantined: (id, event) => job((tx) => quarantine.drop(tx, id, event)),
 
   ...alertWorks,
   ...linkWorks,

@@ -37,11 +37,12 @@ export async function find(tx: Tx, wish: Wish, limit: number): Promise<number[]>
 }
 
 async function findFailed(tx: Tx, wish: Wish & { failedSince: number }, limit: number): Promise<number[]> {
-  const { before, failedSince: since, state, endpoint, error, types, ...range } = wish;
+  const { before, failedSince: since, endpoint, error, types, ...range } = wish;
+  const states = statesOf(wish);
   const asked = {
     since,
     before: before === undefined ? before : tx.ids.read("dlv", before),
-    states: state === undefined ? FAILED : state === "running" ? ["running", "canceling"] : [state],
+    states: states?.flatMap((one) => (one === "running" ? [one, "canceling"] : [one])) ?? FAILED,
     endpoints: endpoint === undefined ? await listedEndpoints(tx) : [endpoint],
   };
   const rest = [
@@ -52,9 +53,22 @@ async function findFailed(tx: Tx, wish: Wish & { failedSince: number }, limit: n
   return failed.find(tx, asked, { from: FROM, rest, limit });
 }
 
+/** Undefined: in any. */
+const statesOf = ({ state, states }: Wish): JobState[] | undefined =>
+  states ?? (state === undefined ? undefined : [state]);
+
+/** By no index. */
+function inStates(states: JobState[]): Condition {
+  const named = states.flatMap((one) => (one === "running" ? [one, "canceling"] : [one]));
+  return when(`d.state || '' IN (${named.map(() => "?").join(", ")})`, ...named);
+}
+
 /** The narrowest first; the last one takes all. */
 async function filtersOf(tx: Tx, wish: Wish): Promise<Filter[]> {
-  const { eventId, videoId, state, error, types, endpoint } = wish;
+  const { eventId, videoId, error, types, endpoint } = wish;
+  const states = statesOf(wish);
+  const listed = states?.filter((one) => one !== "running") ?? STATES;
+  const isRunning = states?.includes("running") ?? true;
   const within = bounds(tx, ["d.id"], "dlv", wish);
   const rows = (from: string, where: Condition[]): Source => ({ id: "d.id", from, where: [...within, ...where] });
   // In no order of an index, so that the one of only these is used.
@@ -73,32 +87,31 @@ async function filtersOf(tx: Tx, wish: Wish): Promise<Filter[]> {
       condition: when("1 = 1"),
     });
   }
-  if (state === "running") filters.push({ sources: (rest) => [underWay(rest)], condition: UNDER_WAY });
+  if (states?.join() === "running") filters.push({ sources: (rest) => [underWay(rest)], condition: UNDER_WAY });
   if (error !== undefined) {
-    const states = state === undefined ? FAILED : [state];
+    const failing = states?.flatMap((one) => (one === "running" ? [one, "canceling"] : [one])) ?? FAILED;
     filters.push({
       async sources(rest) {
         const where = (one: string, to: string) =>
           when("d.state = ? AND d.endpoint = ? AND d.last_error = ? AND d.last_error IS NOT NULL", one, to, error);
-        const failed = await Promise.all(states.map(async (one) => (await endpoints()).map((to) => where(one, to))));
+        const failed = await Promise.all(failing.map(async (one) => (await endpoints()).map((to) => where(one, to))));
         return failed.flat().map((one) => rows(FROM, [one, ...rest]));
       },
       condition: when("coalesce(d.last_error, '') = ?", error),
     });
   }
-  const isRare = state !== undefined && state !== "pending" && state !== "delivered";
+  const isRare = states !== undefined && !states.includes("pending") && !states.includes("delivered");
   const byState: Filter = {
     async sources(rest) {
-      const states = state === undefined ? STATES : [state];
-      const listed = (await endpoints()).flatMap((to) =>
-        states.map((one) => rows(FROM, [when(`d.endpoint = ? AND d.state = ? AND ${LISTED}`, to, one), ...rest])),
+      const found = (await endpoints()).flatMap((to) =>
+        listed.map((one) => rows(FROM, [when(`d.endpoint = ? AND d.state = ? AND ${LISTED}`, to, one), ...rest])),
       );
       const to = endpoint === undefined ? [] : [when("d.endpoint || '' = ?", endpoint)];
-      return state === undefined ? [...listed, underWay([...to, ...rest])] : listed;
+      return isRunning ? [...found, underWay([...to, ...rest])] : found;
     },
-    condition: state === undefined ? when("1 = 1") : when("d.state || '' = ?", state),
+    condition: states === undefined ? when("1 = 1") : inStates(states),
   };
-  if (isRare && state !== "running") filters.push(byState);
+  if (isRare && listed.length > 0) filters.push(byState);
   if (types !== undefined) {
     const { each, any } = await ofTypes(tx, types);
     filters.push({
@@ -111,7 +124,7 @@ async function filtersOf(tx: Tx, wish: Wish): Promise<Filter[]> {
       condition: any,
     });
   }
-  if (!isRare && (state !== undefined || endpoint !== undefined)) filters.push(byState);
+  if (!isRare && (states !== undefined || endpoint !== undefined)) filters.push(byState);
   if (endpoint !== undefined)
     filters.push({ sources: byState.sources, condition: when("d.endpoint || '' = ?", endpoint) });
   filters.push({ sources: (rest) => [rows(FROM, rest)], condition: when("1 = 1") });

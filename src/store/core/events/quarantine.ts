@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { RelayError } from "../../../errors.ts";
-import type { Quarantined, RefusalReason } from "../../../model/event.ts";
+import type { Quarantined, Refusal, RefusalReason } from "../../../model/event.ts";
 import { videoIdIn } from "../../../wochit/event.ts";
-import type { Refusal, Store } from "../../store.ts";
+import type { Store } from "../../store.ts";
 import { forgetSizes, type Rings } from "../memory.ts";
 import type { Ids } from "../rows/ids.ts";
 import { page } from "../rows/paging.ts";
@@ -15,7 +15,7 @@ import { makeRoom } from "./rings.ts";
 type Row = Omit<Quarantined, "id"> & { id: number };
 
 const SHOWN =
-  'q.id, q.received_at AS "receivedAt", q.source AS "sourceAddress", q.reason, q.bytes, q.video_id AS "videoId", q.type';
+  'q.id, q.received_at AS "receivedAt", q.source AS "sourceAddress", q.reason, q.bytes, q.video_id AS "videoId", q.type, q.detail';
 
 /** Which ring a refusal belongs to: what is no event, what was refused, and what an allowed sender sent in vain. */
 const RING_OF: Record<RefusalReason, keyof Rings> = {
@@ -41,6 +41,7 @@ const add = insert("quarantine", [
   "video_id",
   "type",
   "context",
+  "detail",
   "body",
 ]);
 const SAME = sql<[Uint8Array, string], { id: number }>(
@@ -55,14 +56,22 @@ const BODIES = sql<[number, number], { id: number; body: Uint8Array }>(
 );
 const BY_ID = sql<[number], Row & { body: Uint8Array }>(`SELECT ${SHOWN}, q.body FROM quarantine q WHERE q.id = ?`);
 
+const noteTaken = insert("taken_in", ["refused", "event"], "ON CONFLICT (refused) DO NOTHING");
+const TAKEN_IN = sql<[number], { event: number }>("SELECT event FROM taken_in WHERE refused = ?");
+
 async function rowOf(tx: Tx, id: string) {
-  const row = await tx.get(BY_ID, [tx.ids.read("qrn", id)]);
-  if (!row) throw new RelayError("not_found", `no quarantined body "${id}"`);
-  return row;
+  const number = tx.ids.read("qrn", id);
+  const row = await tx.get(BY_ID, [number]);
+  if (row) return row;
+  const taken = await tx.get(TAKEN_IN, [number]);
+  const event = taken && tx.ids.show("evt", taken.event);
+  const then =
+    event === undefined ? "" : `: it was taken in as ${event}, which "wochit-relay events show ${event}" shows`;
+  throw new RelayError("not_found", `no quarantined body "${id}"${then}`);
 }
 
 export async function keep(tx: Tx, refusal: Refusal): Promise<{ id: string }> {
-  const { receivedAt, sourceAddress: source, reason, body, isEvent = true, event } = refusal;
+  const { receivedAt, sourceAddress: source, reason, detail = null, body, isEvent = true, event } = refusal;
   const sha256 = createHash("sha256").update(body).digest();
   const name = RING_OF[reason];
   // Equal bytes that are no event are kept once. In the other rings they may be events that were meant twice.
@@ -82,6 +91,7 @@ export async function keep(tx: Tx, refusal: Refusal): Promise<{ id: string }> {
     video_id: event?.videoId ?? null,
     type: event?.type ?? null,
     context: event?.context ?? null,
+    detail,
     body,
   });
   return { id: tx.ids.show("qrn", id) };
@@ -91,8 +101,11 @@ export async function show(tx: Tx, id: string): Promise<Quarantined & { body: Ui
   return toQuarantined(tx.ids, await rowOf(tx, id));
 }
 
-export async function drop(tx: Tx, id: string): Promise<void> {
-  await dropAll(tx, [(await rowOf(tx, id)).id]);
+/** `event`: what it was taken in as. */
+export async function drop(tx: Tx, id: string, event?: string): Promise<void> {
+  const row = await rowOf(tx, id);
+  await dropAll(tx, [row.id]);
+  if (event !== undefined) noteTaken(tx, { refused: row.id, event: tx.ids.read("evt", event) });
 }
 
 /** How many of these were there. */

@@ -45,7 +45,9 @@ const add = insert("tasks", [
   ...(["id", "verb", "asked_by", "filter", "options", "state", "total", "created_at", "due"] as const),
 ]);
 const BY_ID = sql<[number], TaskRow>("SELECT * FROM tasks WHERE id = ?");
-const OPEN = sql<[string], { id: number }>("SELECT id FROM tasks WHERE verb = ? AND ended_at IS NULL");
+const OPEN = sql<[string], Pick<TaskRow, "id" | "state" | "due">>(
+  "SELECT id, state, due FROM tasks WHERE verb = ? AND ended_at IS NULL",
+);
 const GIVE_UP = sql<[number, string, number]>(
   `UPDATE tasks SET state = 'canceled', ended_at = ?, error = 'it was not confirmed' WHERE verb = ? AND ended_at IS NULL
      AND state = 'counting' AND due <= ?`,
@@ -104,9 +106,11 @@ async function refuseSecond(tx: Tx, verb: TaskVerb | RunVerb, now: number): Prom
   const open = await tx.get(OPEN, [verb]);
   if (open === undefined) return;
   const id = tx.ids.show("tsk", open.id);
+  const left = Math.ceil((open.due - now) / 1000);
+  const counted = open.state === "counting" ? `; it is counted, and given up in ${left} s where that was cut off` : "";
   throw new RelayError(
     "task_running",
-    `${id} has not ended, and one task of a kind runs at a time: see "tasks show ${id}"`,
+    `${id} has not ended, and one task of a kind runs at a time: see "tasks show ${id}"${counted}`,
   );
 }
 
@@ -243,5 +247,6 @@ function toTask(ids: Ids, row: TaskRow): Task {
     ...{ onlyDead, newId, rate, state, total, done, failed },
     skipped: state === "done" ? Math.max(0, (total ?? 0) - done - failed) : 0,
     ...{ createdAt: row.created_at, endedAt: row.ended_at, error },
+    countingUntil: state === "counting" ? row.due : null,
   };
 }

@@ -194,6 +194,6 @@ async function doOne(
 async function takeIn(tx: Tx, { id, body }: TaskItem, accepting: Accepting): Promise<void> {
   const { receivedAt, sourceAddress, body: kept } = await quarantine.show(tx, id);
   const { key, run } = accepting({ receivedAt, sourceAddress, body: body ?? kept, late: true });
-  await run(tx, await tx.get(VIDEO, [key!]));
-  await quarantine.drop(tx, id);
+  const accepted = await run(tx, await tx.get(VIDEO, [key!]));
+  await quarantine.drop(tx, id, accepted.id);
 }

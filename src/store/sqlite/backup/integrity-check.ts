@@ -32,9 +32,10 @@ export function readContents(db: Database.Database): Contents {
   return { schema, counts, events: counts.events - notices, ...newest };
 }
 
+// What was taken in late was received before others: the newest is among the last.
 const NEWEST = `SELECT (SELECT count(*) FROM events WHERE dialect = 'notice') AS notices,
   (SELECT max(id) FROM events) AS "newestId",
-  (SELECT received_at FROM events WHERE dialect <> 'notice' ORDER BY id DESC LIMIT 1) AS newest`;
+  (SELECT max(received_at) FROM (SELECT received_at FROM events WHERE dialect <> 'notice' ORDER BY id DESC LIMIT 1000)) AS newest`;
 
 /** Throws RelayError("conflict") where SQLite finds anything wrong with the file. */
 export function checkIntegrity(db: Database.Database, what: string): void {

@@ -4,6 +4,7 @@ import { ALARMS_7 } from "./7/alarms.ts";
 import { ARCHIVE_7 } from "./7/archive.ts";
 import { LINKS_7 } from "./7/links.ts";
 import { MOVES_7 } from "./7/moves.ts";
+import { REFUSED_7 } from "./7/refused.ts";
 import { ADMIN_7 } from "./admin-7.ts";
 import { COUNTS_7 } from "./counts-7.ts";
 import { DELIVERIES_4 } from "./deliveries-4.ts";
@@ -223,7 +224,8 @@ export const migrations: string[] = [
     ALARMS_7 +
     LINKS_7 +
     ARCHIVE_7 +
-    MOVES_7,
+    MOVES_7 +
+    REFUSED_7,
 ];
 
 /** Marks the file as ours ("wrly"), so that another program's database is refused instead of migrated. */
