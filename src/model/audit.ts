@@ -15,6 +15,7 @@ export const DEEDS = [
     "archive forget",
     "archive restore",
     "media links rotate",
+    "media move",
   ] as const),
   ...(["log in", "log in refused", "log out", "log out everywhere"] as const),
 ] as const;
