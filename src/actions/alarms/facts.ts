@@ -26,16 +26,17 @@ export async function readFacts(
   { now, isRunning, storeTrouble, targetTrouble, ...known }: Outside & { now: number; endpoints?: Facts["endpoints"] },
 ): Promise<Facts> {
   const day = { limit: AT_MOST, since: now - DAY };
-  const [endpoints, [nextMedium = null], expired, lastEventAt, space, backup, { strangers }, archive] = await Promise.all([
-    known.endpoints ?? listEndpoints(store, config),
-    store.media({ limit: 1, byDeadline: true }),
-    store.media({ limit: AT_MOST, state: "expired", since: now - 3 * DAY }),
-    lastReceived(store),
-    store.space(),
-    readBackup(store, config),
-    readStrangers(store, now - DAY),
-    config.retention.archive === null ? null : store.archiveState(),
-  ]);
+  const [endpoints, [nextMedium = null], expired, lastEventAt, space, backup, { strangers }, archive] =
+    await Promise.all([
+      known.endpoints ?? listEndpoints(store, config),
+      store.media({ limit: 1, byDeadline: true }),
+      store.media({ limit: AT_MOST, state: "expired", since: now - 3 * DAY }),
+      lastReceived(store),
+      store.space(),
+      readBackup(store, config),
+      readStrangers(store, now - DAY),
+      config.retention.archive === null ? null : store.archiveState(),
+    ]);
   const refused = await Promise.all(
     REASONS.map(async (reason) => ({ reason, rows: await store.quarantined({ ...day, reason }) })),
   );
