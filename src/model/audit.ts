@@ -14,6 +14,7 @@ export const DEEDS = [
     "alerts test",
     "archive forget",
     "archive restore",
+    "archive verify",
     "media links rotate",
     "media move",
   ] as const),
