@@ -16,7 +16,7 @@ export type Moment = {
 type Sent = Pick<Delivery, "id" | "endpoint" | "gate"> & { attemptLog: LoggedAttempt[] };
 
 /** By how much something may seem to have been done before its event came, in milliseconds. */
-const SLACK = 1_000;
+const SLACK = 50;
 
 /** How a medium may end; superseded and deleted ones have no moment of their own. */
 const ENDS = ["mirrored", "failed", "expired", "skipped"] as const;
