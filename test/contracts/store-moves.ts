@@ -86,6 +86,18 @@ export function storeMovesContract(engine: string, openStore: OpenStore): void {
     }
   });
 
+  check("a source that was to go later goes at once when its medium is forgotten", async (at) => {
+    const { store, clock } = at;
+    const one = await mirrored(at, "v1");
+    const { from, to, placed, settled } = await moving(at);
+    await placed(one, "v1");
+    await settled(one, "v1", { deleteAt: clock.now() + HOUR });
+    assert.deepEqual(await at.deletions(), []);
+    await store.forgetVideo("v1", clock.now());
+    const gone = copiesOf(await at.deletions()).map((copy) => copy!.target);
+    assert.deepEqual(new Set(gone), new Set([from, to]));
+  });
+
   check("what is being downloaded or uploaded is moved later", async (at) => {
     const { store, clock } = at;
     await at.post(draft("v1", { thumbnailUrl: "https://h/1.jpg" }));

@@ -155,6 +155,7 @@ export async function mend(tx: Tx, row: MediumRow, error: string, now: number): 
 export async function discard(tx: Tx, row: MediumRow, reason: string, now: number): Promise<void> {
   tx.write(DELETED, [reason, now, row.id]);
   tx.write(DROP_KEYS, [row.id]);
+  transfers.hastenDeletions(tx, row.id, now);
   await dropSpooled(tx, row, now);
   if (row.due !== null) dropPart(tx, row, now);
   await transfers.cancel(tx, "erase", row.id);

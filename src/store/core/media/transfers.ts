@@ -48,6 +48,10 @@ const DROP_PLACES = sql<[number]>("DELETE FROM places WHERE medium = ?");
 const HASTEN = sql<[number, number]>(
   "UPDATE transfers SET due = ? WHERE medium = ? AND action = 'upload' AND running = 0",
 );
+const HASTEN_DELETIONS = sql<[number, number, number]>(
+  `UPDATE transfers SET due = ? WHERE medium = ? AND action = 'delete' AND key IS NOT NULL AND running = 0 AND attempts = 0
+     AND due > ?`,
+);
 const UPLOADS = sql<[], { medium: number }>("SELECT medium FROM transfers WHERE action = 'upload'");
 
 const ABOUT = sql<[number], { event: number; video_id: string }>(
@@ -122,6 +126,9 @@ export const retry = (tx: Tx, row: TransferRow, at: number, error: string, now: 
 export const done = (tx: Tx, row: TransferRow) => tx.write(REMOVE, [row.id]);
 
 export const hasten = (tx: Tx, medium: number, now: number) => tx.write(HASTEN, [now, medium]);
+
+/** Copies of a medium that were to be deleted later are deleted now. */
+export const hastenDeletions = (tx: Tx, medium: number, now: number) => tx.write(HASTEN_DELETIONS, [now, medium, now]);
 
 export const uploading = async (tx: Tx) => (await tx.all(UPLOADS, [])).map(({ medium }) => medium);
 
