@@ -37,7 +37,8 @@ async function run(command: Command, line: string, answer: string | null = null)
     columns: Number.POSITIVE_INFINITY,
   };
   const loadConfig = async () => ({ dataDir: tmpdir() });
-  const opened = { loadConfig, loadConfigToRead: loadConfig, openStore: async () => ({}), ask: async () => answer };
+  const configs = { loadConfig, loadConfigToRead: loadConfig, loadConfigToChange: loadConfig };
+  const opened = { ...configs, openStore: async () => ({}), ask: async () => answer };
   const program = { ...opened, stdout: output, stderr: output, env: {}, ports: realPorts() } as unknown as Program;
   const code = await command.run(program, parse(command, line.split(" ").filter(Boolean)));
   return { code: code ?? 0, written: written.replace(/^wochit-relay: no relay runs .*\n/m, "") };
