@@ -44,6 +44,8 @@ export type Image = {
 export async function makeImage(image: Image): Promise<string> {
   const { release, arch, base = DISTROLESS, version, revision, epoch, to } = image;
   const work = mkdtempSync(join(tmpdir(), "wochit-relay-image-"));
+  // Folders that buildah makes have the rights that this leaves them.
+  const mask = process.umask(0o022);
   // Images are kept in a folder of our own; nothing is run in them, so no isolation has to work.
   const buildah = (...args: string[]) =>
     run("buildah", ["--root", join(work, "root"), "--runroot", join(work, "run"), "--storage-driver", "vfs", ...args]);
@@ -83,6 +85,7 @@ export async function makeImage(image: Image): Promise<string> {
     writeFileSync(to, whole.archive);
     return whole.sha256;
   } finally {
+    process.umask(mask);
     rmSync(work, { recursive: true, force: true });
   }
 }
