@@ -121,3 +121,22 @@ test("who may read sees no button", async (t) => {
     assert.match((await page(`/quarantine?${query}`)).text, /class="notice bad" role="alert"/, query);
   }
 });
+
+test("an entry says what was wrong with its request, and leads to the event that it has become", async (t) => {
+  const { relay, login, page, get, ...dashboard } = await openDashboard(t);
+  await login();
+  const body = JSON.stringify({ type: "video.ready", wochitVideoId: "v1" });
+  await post(relay.port, { method: "POST", path: "/elsewhere?<b>" }, body);
+  const [{ id, detail }] = (await get("/quarantine?reason=path")).json.data;
+  assert.match(detail, /POST \/elsewhere/);
+  for (const path of ["/quarantine", `/quarantine/${id}`]) {
+    const { text } = await page(path);
+    assert.match(text, /POST \/elsewhere/, path);
+    assert.doesNotMatch(text, /<b>\]|\?<b>/, path);
+  }
+  const event = (await dashboard.post(`/quarantine/${id}/reprocess`)).json.id;
+  const { status, headers } = await page(`/quarantine/${id}`);
+  assert.deepEqual([status, headers.location], [303, `/events/${event}`]);
+  assert.match((await page("/audit")).text, new RegExp(`href="/quarantine/${id}"`));
+  assert.equal((await page("/quarantine/qrn_none")).status, 404);
+});

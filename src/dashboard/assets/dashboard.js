@@ -218,7 +218,7 @@
     isAsking = true;
     const began = performance.now();
     const answer = await fetch(location.href, { headers: { accept: "text/html" } }).catch(() => null);
-    if (answer?.status === 401 || answer?.status === 404) leave(answer.status);
+    if (answer?.redirected || answer?.status === 401 || answer?.status === 404) leave(answer.status);
     else if (answer !== null && !answer.ok) say("Not renewed", true);
     else if (answer !== null) take(new DOMParser().parseFromString(await answer.text(), "text/html"));
     // A server that is busy is asked less.
@@ -231,7 +231,7 @@
     );
   }
 
-  /** There is no login any more, or no such thing: the page says so itself, but for what is being typed into it. */
+  /** There is no login any more, or no such thing, or it is elsewhere: the page says so itself, but for what is being typed. */
   function leave(status) {
     stop(status === 401 ? "Logged out" : "Gone");
     const isTyped = all("main input:not([type=checkbox])").some((field) => field.value !== field.defaultValue);

@@ -1,7 +1,7 @@
 import { reprocess, showQuarantined } from "../../../actions/quarantine.ts";
 import { API } from "../../../admin/operation.ts";
 import { errorLine, RelayError } from "../../../errors.ts";
-import type { Act, Page, View, Visit } from "../../page.ts";
+import { type Act, goTo, type Page, type View, type Visit } from "../../page.ts";
 import { act } from "../../parts/forms.ts";
 import { type Html, html, type Piece } from "../../parts/html.ts";
 import { pageOf, withQuery } from "../../parts/links.ts";
@@ -26,9 +26,14 @@ export const refusedPage: Page = {
 };
 
 /** `problem`: why it could not be taken in, just now. */
-async function show(visit: Visit, problem: string | null): Promise<View> {
+async function show(visit: Visit, problem: string | null): Promise<View | Response> {
   const { place, path, times } = visit;
-  const refused = await showQuarantined(place.store, path.id!);
+  const refused = await showQuarantined(place.store, path.id!).catch((error) => {
+    const event = takenInAs(error);
+    if (event === null) throw error;
+    return goTo(pageOf.event(event));
+  });
+  if (refused instanceof Response) return refused;
   const { reason, receivedAt, sourceAddress, bytes, body, bodyBase64 } = refused;
   const content = Buffer.from(body ?? bodyBase64!, body === null ? "base64" : "utf8");
   const download = html`<a class="small" href="${API}/quarantine/${refused.id}/body" download>Download, ${number(bytes)} bytes</a>`;
@@ -43,6 +48,12 @@ async function show(visit: Visit, problem: string | null): Promise<View> {
   };
 }
 
+/** The event that an entry has become which is no longer there; null: it never was. */
+function takenInAs(error: unknown): string | null {
+  const isGone = error instanceof RelayError && error.code === "not_found";
+  return (isGone && /taken in as (evt_[0-9a-z]+)/.exec(error.message)?.[1]) || null;
+}
+
 function why({ id, reason, videoId, type }: Shown, visit: Visit): Html {
   const isEvent = videoId !== null;
   const take = act(visit, `${pageOf.quarantined(id)}/reprocess`, "Reprocess it", { kind: isEvent ? "primary" : "" });
@@ -54,9 +65,10 @@ function why({ id, reason, videoId, type }: Shown, visit: Visit): Html {
   return whyCard(isEvent ? "warn" : "", title, html`${reads}${advice}`, [take]);
 }
 
-function about({ id: own, sourceAddress, reason }: Shown): Html {
+function about({ id: own, sourceAddress, reason, detail }: Shown): Html {
   const rows: (readonly [string, Piece])[] = [
     ["refused", html`${id(own)} ${copy(own, "its id")}`],
+    ...(detail === null ? [] : [["what was wrong", text(detail, 500)] as const]),
     [
       "like it",
       html`<a href="${withQuery("/quarantine", { reason, source: sourceAddress })}">All for this reason from this address</a>`,

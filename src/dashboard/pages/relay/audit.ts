@@ -29,7 +29,7 @@ export const auditPage: Page = {
       const wrong = !isDone && html`<span class="under narrow">${came}</span>`;
       return row(
         id,
-        html`<td>${times.when(at)}</td><td class="main"><b>${text(verb)}</b>${many}${subject !== null && subjectOf(verb, subject, isDone)}${wrong}<span class="under narrow">${text(by)}, ${through}</span></td><td class="mid">${came}</td><td class="wide">${clip(by, "id")}</td><td class="wide">${through}</td>`,
+        html`<td>${times.when(at)}</td><td class="main"><b>${text(verb)}</b>${many}${subject !== null && subjectOf(verb, subject)}${wrong}<span class="under narrow">${text(by)}, ${through}</span></td><td class="mid">${came}</td><td class="wide">${clip(by, "id")}</td><td class="wide">${through}</td>`,
       );
     });
     const list = html`${newer("/audit", given)}<div class="card">${table({ caption: "Changes, newest first", heads }, body)}${pager("/audit", given, { shown: rows.length, next })}</div>`;
@@ -62,14 +62,11 @@ const PAGES: Record<string, (id: string) => string> = {
 };
 
 /** What it was done to; as a link where that has a page. Of "evt_… to cms" the event. */
-function subjectOf(verb: string, subject: string, isDone: boolean): Html {
+function subjectOf(verb: string, subject: string): Html {
   const [id = "", ...rest] = subject.split(" ");
   const [noun] = verb.split(" ");
   const page = noun === "endpoints" ? pageOf.endpoint : noun === "videos" ? pageOf.video : PAGES[id.split("_", 1)[0]!];
-  // What was taken in is no longer there.
-  if (page === undefined || (verb === "quarantine reprocess" && isDone && id.startsWith("qrn_"))) {
-    return clip(subject, "under id");
-  }
+  if (page === undefined) return clip(subject, "under id");
   const named = noun === "videos" ? subject : id;
   const more = noun === "videos" || rest.length === 0 ? "" : ` ${rest.join(" ")}`;
   return html`<span class="clip under id" dir="auto"><a href="${page(named)}">${plain(named)}</a>${plain(more)}</span>`;
