@@ -31,6 +31,12 @@ export type StoreSettings = {
  */
 export type Opening = { dataDir: string; settings: StoreSettings; checkpointAt?: number; isBeside?: boolean };
 
+/** What holds after a reload: endpoints that have left are kept as former ones. */
+export function reconfigured({ endpoints, former = [] }: StoreSettings, changed: StoreSettings): StoreSettings {
+  const present = new Set(changed.endpoints.map(({ id }) => id));
+  return { ...changed, former: [...endpoints, ...former].filter(({ id }) => !present.has(id)) };
+}
+
 /** What of a config concerns the store. */
 export function settingsOf({
   endpoints,

@@ -11,7 +11,7 @@ import { createRules } from "../core/rules.ts";
 import { type Job, job } from "../core/tx.ts";
 import { COMMIT_BOUNDS } from "../counts.ts";
 import { createHistogram } from "../histogram.ts";
-import type { Opening } from "../settings.ts";
+import { type Opening, reconfigured } from "../settings.ts";
 import type { Store, StoreOptions, StoreVerbs } from "../store.ts";
 import { backupVerbs, type Engine, makeVerbs, storeVerbs, type Works } from "../verbs.ts";
 import { backUpBeforeMigration } from "./backup/before-migration.ts";
@@ -161,11 +161,7 @@ export async function openSqliteStore(
     return {
       ...makeVerbs<StoreVerbs, typeof storeVerbs>(storeVerbs, works, { read, write }),
       backups: makeVerbs<Backups, typeof backupVerbs>(backupVerbs, backupWorks, { read, write }),
-      configure(changed) {
-        const present = new Set(changed.endpoints.map(({ id }) => id));
-        const left = [...settings.endpoints, ...(settings.former ?? [])].filter(({ id }) => !present.has(id));
-        Object.assign(settings, changed, { former: left });
-      },
+      configure: (changed) => void Object.assign(settings, reconfigured(settings, changed)),
       trouble: group.trouble,
       damage: damage.seen,
       disproveDamage: damage.disprove,

@@ -2,7 +2,7 @@ import { errorLine, RelayError } from "../../errors.ts";
 import { every } from "../../platform/timing.ts";
 import type { Ports } from "../../ports.ts";
 import type { Backups } from "../backups.ts";
-import type { Opening } from "../settings.ts";
+import { type Opening, reconfigured } from "../settings.ts";
 import type { Store, StoreOptions, StoreVerbs } from "../store.ts";
 import { backupVerbs, storeVerbs, type VerbLine, type WithBody } from "../verbs.ts";
 import type { State } from "./messages.ts";
@@ -44,6 +44,7 @@ export async function openThreadStore(opening: Opening, ports: Ports, options: S
   );
   const data = { ...opening, role: "relay", checkpointAt: CHECKPOINT_AT } as const;
   const writer = await openRemote(data, ports, options.onLost).finally(cancel);
+  let { settings } = opening;
   let reader: Promise<Remote> | null = null;
   let readerState: State = { trouble: null, damage: null };
   let bytes = 0;
@@ -57,7 +58,7 @@ export async function openThreadStore(opening: Opening, ports: Ports, options: S
   function beside(verb: string, args: unknown[]): Promise<unknown> {
     // A thread that starts now would never be ended.
     if (closing !== null) return refuse();
-    reader ??= openRemote({ ...opening, role: "operator", isBeside: true }, ports);
+    reader ??= openRemote({ ...opening, settings, role: "operator", isBeside: true }, ports);
     return reader.then(
       (opened) => {
         readerState = opened.state;
@@ -152,7 +153,12 @@ export async function openThreadStore(opening: Opening, ports: Ports, options: S
   return {
     ...verbs<StoreVerbs>(storeVerbs),
     backups: verbs<Backups>(backupVerbs, "backups."),
-    configure: (settings) => control("configure", [settings]),
+    configure(changed) {
+      settings = reconfigured(settings, changed);
+      control("configure", [changed]);
+      // Lists and tasks look there what the endpoints want.
+      void reader?.then((opened) => control("configure", [changed], opened)).catch(() => {});
+    },
     trouble,
     damage: () => writer.state.damage ?? readerState.damage,
     disproveDamage() {

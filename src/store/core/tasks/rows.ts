@@ -19,7 +19,7 @@ import { page } from "../rows/paging.ts";
 import { insert, sql, type Tx } from "../tx.ts";
 import type { Scope } from "./scope.ts";
 
-type TaskRow = {
+export type TaskRow = {
   id: number;
   verb: TaskVerb | RunVerb;
   asked_by: string;

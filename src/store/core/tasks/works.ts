@@ -154,9 +154,26 @@ async function work(
       counted.error = `${item.id}: ${error}`;
     }
   }
+  if (isLast) noteUnwanted(scope, row, counted);
   tasks.move(tx, row.id, to, counted, now + leaseFor);
   if (isLast) tasks.end(tx, row.id, "done", null, now);
   return { isOurs: true, ended: isLast ? "done" : null };
+}
+
+/** What of a filter may come to match otherwise, beside the config. */
+const CHANGING = ["status", "context", "contextMissing", "q"] as const;
+
+/**
+ * A command counts by the config as it is in the file; the relay replays by the one that it holds. What that one sends to no
+ * endpoint has not changed meanwhile: it failed.
+ */
+function noteUnwanted({ verb, filter, onlyDead }: Scope, row: tasks.TaskRow, counted: Counted): void {
+  if (verb !== "replay" || onlyDead || CHANGING.some((name) => filter[name] !== undefined)) return;
+  const missing = (row.total ?? 0) - row.done - row.failed - counted.done - counted.failed;
+  if (missing <= 0) return;
+  const where = filter.endpoint === undefined ? "anywhere" : `to ${filter.endpoint}`;
+  counted.failed += missing;
+  counted.error = `the config that the relay holds does not send ${missing} of them ${where}: wochit-relay reload, then again`;
 }
 
 /** It has changed since the task was made. */
