@@ -79,9 +79,11 @@ export function standardStream(name: "stdout" | "stderr"): Stream {
   stream.on("drain", wake);
   // `events list | head` closes the pipe early, which is no failure. A full disk behind `>` is one.
   stream.on("error", (error: NodeJS.ErrnoException) => {
+    const wasGone = isGone;
     isGone = true;
     wake();
-    if (error.code === "EPIPE") return;
+    // Each write that was under way fails.
+    if (error.code === "EPIPE" || wasGone) return;
     process.exitCode = 1;
     if (name === "stdout") process.stderr.write(`wochit-relay: the output cannot be written: ${errorLine(error)}\n`);
   });

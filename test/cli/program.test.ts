@@ -132,6 +132,11 @@ test("output that cannot be written is a failure", {
   closeSync(full);
   assert.equal(code, 1);
   assert.match(stderr, /^wochit-relay: [^\n]*(ENOSPC)[^\n]*\n$/);
+  // Each line of doctor is a write of its own.
+  const again = openSync("/dev/full", "w");
+  const doctor = await finish(spawnCli(["doctor", "--offline"], { stdout: again, cwd: folder }));
+  closeSync(again);
+  assert.deepEqual([doctor.code, doctor.stderr.match(/cannot be written/g)?.length], [1, 1]);
 });
 
 test("an uncaught error is one line, never a stack, and exit code 1", async () => {
