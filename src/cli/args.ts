@@ -108,7 +108,8 @@ function readers(positionals: string[], values: Map<string, string[]>, options: 
       if (wrong === undefined) return given?.join(",");
       const meant = nearest(wrong, words);
       const hint = meant === null ? "" : `: did you mean "${meant}"?`;
-      throw new RelayError("usage", `--${name} must be some of ${words.join(", ")}, not "${wrong}"${hint}`);
+      const which = given!.length === 1 ? "one" : "some";
+      throw new RelayError("usage", `--${name} must be ${which} of ${words.join(", ")}, not "${wrong}"${hint}`);
     },
     /** One of these words, or RelayError("usage"). */
     word<Word extends string>(name: string, words: readonly Word[]): Word | undefined {
