@@ -49,6 +49,10 @@ export async function runArchiveKills({
   const problems: string[] = [];
   const stages = new Set<string>();
   let relay = spawnServe({ configPath, port, main: MAIN });
+  await relay.ready(PATIENCE);
+  // All is looked at once before the first file is written.
+  const from = Date.now() + PATIENCE;
+  while (standing(dataDir).kept === 0 && Date.now() < from) await sleep(50);
   for (let nth = 0; nth < kills; nth++) {
     await relay.ready(PATIENCE);
     await sleep(20 + random.float() * 700);
