@@ -220,4 +220,21 @@ export function storeAlertsContract(engine: string, openStore: OpenStore): void 
     },
     plain(),
   );
+
+  check(
+    "a silence that was made by a clock far ahead does not hold when the clock is right again, and never comes back",
+    async ({ store, clock }) => {
+      const now = clock.now();
+      const ahead = now + 365 * DAY;
+      await store.silenceAlarm("MediaLost", { until: ahead + DAY, reason: null }, ahead);
+      assert.equal((await store.alarms(ahead)).silences.length, 1);
+      assert.deepEqual((await store.alarms(now)).silences, []);
+      assert.equal((await note(store, now, [lost])).said, 1);
+      assert.deepEqual((await store.alarms(ahead)).silences, []);
+      // That of another machine may be a little ahead.
+      await store.silenceAlarm("DeliveriesDead", { until: now + DAY, reason: null }, now + 1_000);
+      assert.equal((await note(store, now, [lost, dead])).said, 0);
+    },
+    plain(),
+  );
 }
