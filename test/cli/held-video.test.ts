@@ -23,7 +23,7 @@ test("an endpoint that refuses one event, and takes all others, is not healthy: 
   await waitFor(async () => (await callJson(["deliveries", "list", ...config]))[0]?.attempts === 1);
   for (const title of ["second", "third"]) await post("v1", title);
   await post("v2", "another");
-  await waitFor(() => app.requests.length === 2);
+  await waitFor(async () => (await callJson(["deliveries", "list", "--state", "delivered", ...config])).length === 1);
   const words = `1 video is held behind a refused event: ${refused} (HTTP 422)`;
 
   const { stdout } = await callCli(["status", ...config]);
