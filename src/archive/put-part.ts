@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { lstat, mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { RelayError } from "../errors.ts";
 import type { ArchiveFile } from "../model/archive.ts";
@@ -44,14 +44,20 @@ export async function holding<T>(
   }
 }
 
+/** How a file's name ends that is on its way: none of an archive's does. */
+const DRAFT = ".draft";
+
 /** Gives `work` a path for a file in the data folder, which is removed afterwards, as are those that killed runs have left. */
 export async function withDraft<T>(dataDir: string, by: string, work: (path: string) => Promise<T>): Promise<T> {
   const dir = join(dataDir, ".archive");
   await mkdir(dir, { recursive: true, mode: 0o700 });
+  if (!(await lstat(dir)).isDirectory())
+    throw new RelayError("target_unavailable", `${dir} is a link: replace it by a folder`);
   await giveToOwnerOf(dataDir, dir);
   // There is one archivist at a time.
-  for (const name of await readdir(dir)) await rm(join(dir, name), { force: true });
-  const path = join(dir, `${by}.gz`);
+  const left = (await readdir(dir)).filter((name) => name.endsWith(DRAFT));
+  for (const name of left) await rm(join(dir, name), { force: true });
+  const path = join(dir, by + DRAFT);
   try {
     return await work(path);
   } finally {

@@ -2,6 +2,7 @@ import { realpath } from "node:fs/promises";
 import { RelayError } from "../errors.ts";
 import { ARCHIVE_FOLDER, type ArchivePlace } from "../model/archive.ts";
 import type { Retention } from "../model/retention.ts";
+import { type OwnFolder, realFolderOfAnother } from "../targets/own-folders.ts";
 import { folderTarget, openTarget } from "../targets/table.ts";
 import type { Access, MirrorTarget } from "../targets/target.ts";
 
@@ -20,14 +21,15 @@ export type Shelves = {
 
 /**
  * `archive`: as the config says, null where it says nothing; `targets` is asked when a target is needed. `access` "shared":
- * another process may use the folder, which is not made.
+ * another process may use the folder, which is not made. `taken`: folders in none of which parts may be written.
  */
 export function openShelves(options: {
   archive: Retention["archive"];
   targets(): Promise<ArchiveTargets>;
   access: Access;
+  taken: OwnFolder[];
 }): Shelves {
-  const { archive = null, targets, access } = options;
+  const { archive = null, targets, access, taken } = options;
 
   async function openFolder(dir: string, how: Access): Promise<Shelf> {
     if (how !== "own" && (await realpath(dir).catch(() => null)) === null)
@@ -35,10 +37,19 @@ export function openShelves(options: {
     return openTarget(folderTarget(dir), { access: how });
   }
 
+  /** The config was checked; links may have been made since. */
+  async function refuseTaken(dir: string): Promise<void> {
+    const other = await realFolderOfAnother(dir, taken);
+    if (other === null) return;
+    const line = `${dir}, the folder of the archive, is, or lies in, ${other.path}, ${other.name}`;
+    throw new RelayError("target_unavailable", `${line}: set retention.archive.dir to a folder of its own`);
+  }
+
   return {
     async present() {
       if (archive === null) throw new RelayError("conflict", "retention.archive is not set: nothing is archived");
       if (archive !== "target") {
+        await refuseTaken(archive.dir);
         return { place: { dir: archive.dir }, folder: null, shelf: await openFolder(archive.dir, access) };
       }
       const { present, presentId } = await targets();

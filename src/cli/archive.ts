@@ -3,6 +3,7 @@ import type { Config } from "../config/schema.ts";
 import type { Targets } from "../mirror/open-targets.ts";
 import type { ArchiveQueued } from "../store/retention.ts";
 import type { Store } from "../store/store.ts";
+import { ownFolders } from "../targets/own-folders.ts";
 import type { Program } from "./program.ts";
 
 /** The config for a command that reads or fills the archive: with the secrets of the target, where that holds it. */
@@ -25,7 +26,8 @@ export async function withArchive<T>(
     targets ??= openTargets({ config: mirror, dataDir, store, clock: ports.clock, beside: true });
     return targets;
   }
-  const shelves = openShelves({ archive: retention.archive, targets: openOnce, access: "shared" });
+  const taken = ownFolders(config);
+  const shelves = openShelves({ archive: retention.archive, targets: openOnce, access: "shared", taken });
   try {
     return await work({ store, shelves, ports, dataDir });
   } finally {

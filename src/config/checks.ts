@@ -1,8 +1,9 @@
 import { accessSync, constants } from "node:fs";
+import { folderOfAnother, ownFolders } from "../targets/own-folders.ts";
 import { type CheckContext, readEndpoints, readFileOf } from "./check-context.ts";
 import { isLoopback, isOwnWebhook } from "./own-webhook.ts";
-import type { Path } from "./problems.ts";
-import { parseListen } from "./schema.ts";
+import type { Path, Problems } from "./problems.ts";
+import { type Config, parseListen } from "./schema.ts";
 
 // What the schema cannot say: options that must fit each other, and files.
 
@@ -50,6 +51,17 @@ function checkArchive({ valueAt, problems }: CheckContext): void {
   problems.add(
     ["retention", "archive"],
     'must be {"dir": "…"}: with mirror.publicBaseUrl the target is public, and the archive is not',
+  );
+}
+
+/** The archive outlives what lies in the relay's other folders, and what is removed there is not looked at. */
+export function checkArchiveFolder(config: Config, problems: Problems): void {
+  const { archive } = config.retention;
+  const other = archive === null || archive === "target" ? null : folderOfAnother(archive.dir, ownFolders(config));
+  if (other === null) return;
+  problems.add(
+    ["retention", "archive", "dir"],
+    `must be a folder of its own: it is, or lies in, ${other.path}, ${other.name}`,
   );
 }
 

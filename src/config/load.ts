@@ -6,7 +6,7 @@ import type { SecretInput } from "../option-values.ts";
 import { typeOf } from "../targets/table.ts";
 import { buildAlerts, readAlertUrls } from "./alerts/urls.ts";
 import { type CheckContext, readEndpoints } from "./check-context.ts";
-import { checkConfig } from "./checks.ts";
+import { checkArchiveFolder, checkConfig } from "./checks.ts";
 import { readEndpointTls } from "./endpoint-tls.ts";
 import { describeSecrets, type SecretsWanted } from "./hidden.ts";
 import {
@@ -125,8 +125,11 @@ export function inspectJson(
   const warnings = warnAbout(parsed.output);
   warnings.push(...warnAboutTokens(secrets));
   if (outside !== null && unseen.length > 0) warnings.push(describeUnseen(unseen, outside));
+  const config = buildConfig(parsed.output, { file: path, folder, dataDir, secrets, tls, warnings });
+  checkArchiveFolder(config, problems);
+  if (problems.lines().length > 0) return refuse(problems.lines(), secrets.sources);
   return {
-    config: buildConfig(parsed.output, { file: path, folder, dataDir, secrets, tls, warnings }),
+    config,
     problems: [],
     warnings,
     unseen: unseen.map(({ place }) => place),

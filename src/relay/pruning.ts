@@ -8,6 +8,7 @@ import { every } from "../platform/timing.ts";
 import type { Ports } from "../ports.ts";
 import type { ArchiveQueued } from "../store/retention.ts";
 import type { Store } from "../store/store.ts";
+import { ownFolders } from "../targets/own-folders.ts";
 import { startRetention } from "../upkeep/retention.ts";
 
 /** How soon and how often it is looked whether the archive has what was erased, and the pause after a failure; milliseconds. */
@@ -19,8 +20,9 @@ type Parts = { store: Store; ports: Ports; config(): Config; targets(): ArchiveT
 
 /** The archive by the config as it is at each call. */
 export function archiveOf({ store, ports, config, targets }: Parts): ArchiveParts {
-  const { retention, dataDir } = config();
-  const shelves = openShelves({ archive: retention.archive, targets: async () => targets(), access: "own" });
+  const { retention, dataDir, ...rest } = config();
+  const taken = ownFolders({ dataDir, ...rest });
+  const shelves = openShelves({ archive: retention.archive, targets: async () => targets(), access: "own", taken });
   return { store, ports, shelves, dataDir };
 }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdirSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, statSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { restoreFrom } from "../../src/archive/restore.ts";
@@ -35,6 +35,30 @@ test("each day's events are in files of their own, which only the relay's user c
   );
   assert.deepEqual(readdirSync(join(at.config.dataDir, ".archive")), []);
   assert.deepEqual((await pruneAged(at, "me")).archived, 0);
+});
+
+test("no part is written into the relay's other folders, and of a stranger's file none is removed", async (t) => {
+  const at = await openAged(t, many(2));
+  const { dataDir } = at.config;
+  const [drafts, strangers] = [join(dataDir, ".archive"), join(at.dir, "strangers")];
+  for (const dir of [drafts, strangers]) {
+    mkdirSync(dir, { mode: 0o700 });
+    writeFileSync(join(dir, "theirs.gz"), "theirs");
+  }
+  symlinkSync(drafts, at.folder);
+  const failed = await pruneAged(at, "me");
+  assert.match(failed.archiveError!, /archive, the folder of the archive, is, or lies in, .*\.archive, for files on/);
+  assert.deepEqual([failed.pruned, readdirSync(drafts)], [nothingPruned(), ["theirs.gz"]]);
+  unlinkSync(at.folder);
+  rmSync(drafts, { recursive: true });
+  symlinkSync(strangers, drafts);
+  assert.match((await pruneAged(at, "me")).archiveError!, /\.archive is a link: replace it by a folder/);
+  assert.deepEqual(readdirSync(strangers), ["theirs.gz"]);
+  unlinkSync(drafts);
+  mkdirSync(drafts);
+  for (const name of ["theirs.gz", "killed.draft"]) writeFileSync(join(drafts, name), "x");
+  assert.equal((await pruneAged(at, "me")).archiveError, null);
+  assert.deepEqual(readdirSync(drafts), ["theirs.gz"]);
 });
 
 test("a part ends at its limit, and the day goes on in the next", async (t) => {

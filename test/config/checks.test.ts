@@ -126,3 +126,13 @@ test("an allowed private address that cannot be used as a name is refused, befor
     assert.deepEqual(of(name), [`mirror.allowPrivateAddresses[0]: "${name}" is neither a CIDR nor a host name`]);
   }
 });
+
+test("the archive has a folder of its own, in none that the relay uses for something else", () => {
+  const of = (dir: string, more: object = {}) =>
+    problemsOf({ dataDir: "data", retention: { archive: { dir } }, ...more })[0] ?? "";
+  for (const dir of ["data", "data/.archive", "data/.archive/x", "data/spool", "data/media/", "data/backups/x"])
+    assert.match(of(dir), /^retention\.archive\.dir: must be a folder of its own: it is, or lies in, .*data/, dir);
+  assert.match(of("copies/x", { mirror: { target: { type: "local", dir: "copies" } } }), /a folder of copies$/);
+  assert.match(of("saved", { backup: { dir: "saved" } }), /the folder of backups$/);
+  for (const dir of ["archive", "data/archive", "data/.archives", "."]) assert.equal(of(dir), "", dir);
+});

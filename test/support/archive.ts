@@ -10,6 +10,7 @@ import { expiryAt } from "../../src/model/retention.ts";
 import { openStore } from "../../src/store/open.ts";
 import { pruneArchived } from "../../src/store/retention.ts";
 import type { Store } from "../../src/store/store.ts";
+import { ownFolders } from "../../src/targets/own-folders.ts";
 import { configIn, endpoint } from "./config.ts";
 import { tempFolder } from "./folder.ts";
 import { answered } from "./outcomes.ts";
@@ -99,7 +100,7 @@ export function linesIn(folder: string): Map<string, Record<string, unknown>> {
 /** What works on the archive of a database. Pauses are real, and as short as the store is quick; leases are of its clock. */
 export function partsOf({ store, config, clock }: Pick<Aged, "store" | "config" | "clock">): ArchiveParts {
   const targets = () => Promise.reject(new Error("there is no target"));
-  const shelves = openShelves({ archive: config.retention.archive, targets, access: "own" });
+  const shelves = openShelves({ archive: config.retention.archive, targets, access: "own", taken: ownFolders(config) });
   const { clock: real } = realPorts();
   const { random, log } = testPorts();
   const ports = { random, log, clock: { ...real, now: clock.now } };
