@@ -1,7 +1,8 @@
+import type { ArchivedRest, RestPlace } from "../model/archive.ts";
 import { sleep } from "../platform/timing.ts";
 import type { OpenPart, QueuePlace } from "../store/archive/verbs.ts";
-import { headOf, lineOf } from "./line.ts";
-import { type PartFile, writePartFile } from "./part-file.ts";
+import { headOf, lineOf, restLineOf } from "./line.ts";
+import { writePartFile } from "./part-file.ts";
 import { type ArchiveParts, archivist, clearStrays, holding, putPart, tagOf, withDraft } from "./put-part.ts";
 import type { Shelf } from "./shelves.ts";
 
@@ -96,12 +97,26 @@ async function writePart(
   async function writePiece(from: QueuePlace): Promise<QueuePlace | null> {
     const begun = clock.elapsed();
     const piece = await store.archivePiece(from, PIECE);
-    await writeLines(file, piece.events.map(lineOf));
+    for (const event of piece.events) {
+      await file.add(lineOf(event));
+      if (event.next !== null) await holding(parts, by, () => writeRest(event.event.id, event.next!));
+    }
     const written = piece.events.map(({ event: { id }, revision }) => ({ id, revision }));
     await store.markArchived(open.id, written, archivist(by), clock.now());
     ids.push(...piece.done, ...written.map(({ id }) => id));
     await sleep(Math.max(PAUSE, clock.elapsed() - begun), clock, signal);
     return piece.next;
+  }
+
+  async function writeRest(id: string, from: RestPlace): Promise<void> {
+    for (let next: RestPlace | null = from; next !== null; ) {
+      signal.throwIfAborted();
+      const begun = clock.elapsed();
+      const rest: ArchivedRest = await store.archiveRest(next, PIECE);
+      if (rest.duplicates.length + rest.deliveries.length > 0) await file.add(restLineOf(id, rest));
+      await sleep(Math.max(PAUSE, clock.elapsed() - begun), clock, signal);
+      next = rest.next;
+    }
   }
 
   async function release(): Promise<void> {
@@ -111,10 +126,6 @@ async function writePart(
       await sleep(Math.max(PAUSE, clock.elapsed() - begun), clock, signal);
     }
   }
-}
-
-async function writeLines(file: PartFile, lines: string[]): Promise<void> {
-  for (const line of lines) await file.add(line);
 }
 
 /** What was queued need not be archived. */

@@ -1,5 +1,5 @@
 import { Buffer, isUtf8 } from "node:buffer";
-import { type ArchivedEvent, type ArchivePart, nameOfDay } from "../model/archive.ts";
+import { type ArchivedEvent, type ArchivedRest, type ArchivePart, nameOfDay } from "../model/archive.ts";
 import type { LoggedAttempt } from "../model/delivery.ts";
 import type { Medium } from "../model/medium.ts";
 
@@ -21,28 +21,40 @@ function bytesAs(name: string, bytes: Uint8Array | null) {
   return isUtf8(all) ? { [name]: all.toString() } : { [`${name}Base64`]: all.toString("base64") };
 }
 
-/** The line of an event, without its end. Links lose their query, but for those in bodies, which stay as they were received. */
-export function lineOf({ event, revision, body, duplicates, media, deliveries }: ArchivedEvent): string {
-  const { receivedAt, trace, status: _, ...rest } = event;
+/** The line of an event, without its end, with the first of what came to it. Links lose their query, but for those in bodies, which stay as they were received. */
+export function lineOf({ event, revision, body, media, ...rest }: ArchivedEvent): string {
+  const { receivedAt, trace, status: _, ...more } = event;
   return JSON.stringify({
-    ...rest,
+    ...more,
     receivedAt: iso(receivedAt),
     ...(trace && { trace }),
     revision,
     ...bytesAs("body", body),
-    repeated: duplicates.map((one) => ({
-      receivedAt: iso(one.receivedAt),
-      sourceAddress: one.sourceAddress,
-      ...bytesAs("body", one.body),
-    })),
     media: media.map(mediumOf),
-    deliveries: deliveries.map(({ attemptLog, ...delivery }) => ({
-      ...{ id: delivery.id, endpoint: delivery.endpoint, createdAt: iso(delivery.createdAt), state: delivery.state },
-      ...{ supersededBy: delivery.supersededBy, replay: delivery.replay, lastError: delivery.lastError },
-      attempts: attemptLog.map(attemptOf),
-    })),
+    ...restOf(rest),
   });
 }
+
+/** How the line begins that has more of the event whose line is above. */
+const GOES_ON = '{"of":';
+
+export const goesOn = (line: string): boolean => line.startsWith(GOES_ON);
+
+/** A line with more of what came to an event. */
+export const restLineOf = (id: string, rest: ArchivedRest): string => JSON.stringify({ of: id, ...restOf(rest) });
+
+const restOf = ({ duplicates, deliveries }: Omit<ArchivedRest, "next">) => ({
+  repeated: duplicates.map((one) => ({
+    receivedAt: iso(one.receivedAt),
+    sourceAddress: one.sourceAddress,
+    ...bytesAs("body", one.body),
+  })),
+  deliveries: deliveries.map(({ attemptLog, ...delivery }) => ({
+    ...{ id: delivery.id, endpoint: delivery.endpoint, createdAt: iso(delivery.createdAt), state: delivery.state },
+    ...{ supersededBy: delivery.supersededBy, replay: delivery.replay, lastError: delivery.lastError },
+    attempts: attemptLog.map(attemptOf),
+  })),
+});
 
 function mediumOf(medium: Medium) {
   const { id, kind, state, key, bytes, sha256, contentType, suspect, lastError, deadline } = medium;
@@ -59,7 +71,7 @@ function attemptOf({ n, startedAt, duration, status, error, response, retryAfter
   };
 }
 
-/** What restoring an event takes of its line. Throws for a line that is none. */
+/** What restoring an event takes of its line, which is not one that goes on. Throws for a line that is none. */
 export function readLine(line: string): { id: string; videoId: string | null; body: Uint8Array } {
   const { id, videoId, body, bodyBase64 } = JSON.parse(line);
   const bytes = typeof body === "string" ? Buffer.from(body) : Buffer.from(String(bodyBase64), "base64");

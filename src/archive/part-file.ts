@@ -6,13 +6,14 @@ import { pipeline } from "node:stream/promises";
 import { createGunzip, createGzip } from "node:zlib";
 import type { ArchiveFile } from "../model/archive.ts";
 import { sha256OfFile } from "../platform/files/sha256.ts";
+import { goesOn } from "./line.ts";
 
 /** A part's file that is being written. */
 export type PartFile = {
-  /** Bytes of text and lines of events so far. */
+  /** Bytes of text, and events, so far. */
   text(): number;
   events(): number;
-  /** Adds the line of an event; resolves when the next may come. */
+  /** Adds a line; resolves when the next may come. */
   add(line: string): Promise<void>;
   /** It is complete. */
   end(): Promise<ArchiveFile>;
@@ -34,7 +35,7 @@ export function writePartFile(path: string, head: string): PartFile {
   let events = -1;
 
   async function add(line: string): Promise<void> {
-    events++;
+    if (!goesOn(line)) events++;
     text += Buffer.byteLength(line) + 1;
     if (gzip.write(`${line}\n`)) return;
     // A file that fails ends the stream, which then never drains.
@@ -86,10 +87,11 @@ export function readPartFile(source: AsyncIterable<Uint8Array>): {
       let from = 0;
       for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, from)) {
         rest.push(chunk.subarray(from, at));
-        read.events++;
-        yield Buffer.concat(rest).toString();
+        const line = Buffer.concat(rest).toString();
         rest = [];
         from = at + 1;
+        if (!goesOn(line)) read.events++;
+        yield line;
       }
       if (from < chunk.length) rest.push(chunk.subarray(from));
     }

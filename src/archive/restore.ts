@@ -1,7 +1,7 @@
 import { RelayError } from "../errors.ts";
 import type { ArchivePart, Restored } from "../model/archive.ts";
 import { sleep } from "../platform/timing.ts";
-import { readLine } from "./line.ts";
+import { goesOn, readLine } from "./line.ts";
 import { readPartFile } from "./part-file.ts";
 import type { ArchiveParts } from "./put-part.ts";
 import { eachPart, examinePart } from "./verify.ts";
@@ -58,6 +58,7 @@ async function restorePart(
   let bytes = 0;
   for await (const text of lines) {
     signal.throwIfAborted();
+    if (goesOn(text)) continue;
     const line = readLine(text);
     if (videoId !== undefined && line.videoId !== videoId) continue;
     some.push(line);

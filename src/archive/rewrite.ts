@@ -1,6 +1,6 @@
 import { RelayError } from "../errors.ts";
 import type { ArchivePart } from "../model/archive.ts";
-import { headOf, readLine } from "./line.ts";
+import { goesOn, headOf, readLine } from "./line.ts";
 import { readPartFile, writePartFile } from "./part-file.ts";
 import { type ArchiveParts, archivist, clearStrays, holding, putPart, tagOf, withDraft } from "./put-part.ts";
 
@@ -47,9 +47,10 @@ async function rewritePart(
       let isComplete = false;
       try {
         await read.lines.next();
+        let isKept = true;
         for await (const line of read.lines) {
-          const { videoId } = readLine(line);
-          if (videoId === null || !erased.has(videoId)) await file.add(line);
+          if (!goesOn(line)) isKept = !erased.has(readLine(line).videoId ?? "");
+          if (isKept) await file.add(line);
         }
         isComplete = true;
       } finally {

@@ -21,17 +21,26 @@ export type ArchivePart = ArchiveFile & {
   madeAt: number;
 };
 
+/** What comes to an event any number of times. */
+export type ArchivedRest = {
+  duplicates: { receivedAt: number; sourceAddress: string; body: Uint8Array | null }[];
+  deliveries: (Delivery & { attemptLog: LoggedAttempt[] })[];
+  /** Where there is more of it; null: this was the last. */
+  next: RestPlace | null;
+};
+
+/** Behind this repetition, and from this delivery on: numbers that only the store understands. */
+export type RestPlace = { event: string; duplicate: number; delivery: number };
+
 /**
- * An event as it is archived. `revision` grows with whatever may still come to it (attempts, repetitions): of several lines of
+ * An event as it is archived, with the first of what comes to it. `revision` grows with whatever may still come to it (attempts, repetitions): of several lines of
  * an event the highest is the newest.
  */
-export type ArchivedEvent = {
+export type ArchivedEvent = ArchivedRest & {
   event: StoredEvent;
   revision: number;
   body: Uint8Array;
-  duplicates: { receivedAt: number; sourceAddress: string; body: Uint8Array | null }[];
   media: Medium[];
-  deliveries: (Delivery & { attemptLog: LoggedAttempt[] })[];
 };
 
 /** What became of events that were to be restored: `present` have a body, `unknown` are not in this database. */

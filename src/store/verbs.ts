@@ -133,6 +133,7 @@ export const storeVerbs = {
 
   beginPart: write,
   archivePiece: longRead,
+  archiveRest: longRead,
   markArchived: write,
   keepPart: write,
   releaseArchived: write,

@@ -1,7 +1,17 @@
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, rmSync, statSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { gunzipSync } from "node:zlib";
 import { restoreFrom } from "../../src/archive/restore.ts";
 import { rewriteErased } from "../../src/archive/rewrite.ts";
 import type { Shelf } from "../../src/archive/shelves.ts";
@@ -9,6 +19,7 @@ import { codeOf } from "../../src/errors.ts";
 import { nothingPruned } from "../../src/model/retention.ts";
 import type { Store } from "../../src/store/store.ts";
 import { type Aged, openAged, partsOf, pruneAged } from "../support/archive.ts";
+import { answered } from "../support/outcomes.ts";
 import { isWhole } from "../support/whole.ts";
 
 const { signal } = new AbortController();
@@ -83,6 +94,57 @@ function ofOne(store: Store): Store["archivePiece"] {
   const read = store.archivePiece;
   return (from) => read(from, 1);
 }
+
+test("an event that was repeated and replayed any number of times is archived in lines of a bounded length, and erased whole", async (t) => {
+  const at = await openAged(t, many(2), { days: 1 });
+  const { store, clock, ids } = at;
+  const now = clock.now();
+  clock.set(now - 30 * 86_400_000 + 10_000);
+  const pads = Array.from({ length: 12 }, (_, nth) => 400_000 + nth);
+  for (const pad of pads) {
+    const body = Buffer.from(JSON.stringify(many(2)[1]) + " ".repeat(pad));
+    const { id } = await store.accept({ receivedAt: clock.now(), sourceAddress: "192.0.2.1", body });
+    assert.equal(id, ids[1]);
+  }
+  for (let nth = 0; nth < 40; nth++)
+    await store.replay(ids[1]!, { endpoint: "app", ordered: false, newId: false }, clock.now());
+  for (;;) {
+    const { jobs } = await store.claimDeliveries({ endpoint: "app", now: clock.now(), limit: 9, leaseFor: 1 });
+    if (jobs.length === 0) break;
+    const answer = { ...answered(200, { at: clock.now() }), response: Buffer.alloc(4096, "a") };
+    for (const job of jobs) await store.settleDelivery(job, answer, clock.now());
+  }
+  clock.set(now);
+  const parts = partsOf(at);
+  assert.equal((await pruneAged(at, "me", parts)).archiveError, null);
+  const [name] = readdirSync(at.folder);
+  const lines = gunzipSync(readFileSync(join(at.folder, name!)))
+    .toString()
+    .trimEnd()
+    .split("\n");
+  assert.ok(lines.length > 5 && lines.every(({ length }) => length < 2.5 * 2 ** 20), `${lines.length} lines`);
+  const event = at.archived().get(ids[1]!) as Record<string, { body: string; attempts: object[] }[]>;
+  assert.deepEqual(
+    event.repeated!.map(({ body }) => body.length - JSON.stringify(many(2)[1]).length),
+    pads,
+  );
+  assert.equal(new Set(event.deliveries!.map((one) => (one as { id?: string }).id)).size, 41);
+  assert.ok(event.deliveries!.every(({ attempts }) => attempts.length === 1));
+  assert.equal((await store.archiveParts({ limit: 1 }))[0]!.events, 2);
+  const restored = await restoreFrom(partsOf(at), { bodies: 1 }, { signal });
+  assert.deepEqual([restored.restored, restored.unknown], [2, 0]);
+  await store.forgetVideo("v1", clock.now());
+  await rewriteErased(parts, "me", signal);
+  const [rewritten] = readdirSync(at.folder);
+  assert.equal(
+    gunzipSync(readFileSync(join(at.folder, rewritten!)))
+      .toString()
+      .trimEnd()
+      .split("\n").length,
+    2,
+  );
+  assert.equal((await store.archiveParts({ limit: 1 }))[0]!.events, 1);
+});
 
 test("bytes that are no text come back as they were", async (t) => {
   const odd = Buffer.concat([

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { ArchivedEvent } from "../../src/model/archive.ts";
+import type { ArchivedEvent, ArchivedRest } from "../../src/model/archive.ts";
 import { addPruned, nothingPruned, type Pruned } from "../../src/model/retention.ts";
 import type { OpenPart } from "../../src/store/archive/verbs.ts";
 import { type Bench, checker, draft, type OpenStore, plain, remove } from "./store.ts";
@@ -328,8 +328,20 @@ async function readAll({ store }: Bench, { day }: OpenPart): Promise<ArchivedEve
   const all: ArchivedEvent[] = [];
   for (let from: Parameters<typeof store.archivePiece>[0] | null = { day, after: null }; from !== null; ) {
     const piece: Awaited<ReturnType<typeof store.archivePiece>> = await store.archivePiece(from, 100);
-    all.push(...piece.events);
+    for (const event of piece.events) all.push(await whole(store, event));
     from = piece.next;
+  }
+  return all;
+}
+
+async function whole(store: Bench["store"], event: ArchivedEvent): Promise<ArchivedEvent> {
+  const all = { ...event };
+  for (let next = event.next; next !== null; ) {
+    const rest: ArchivedRest = await store.archiveRest(next, 1);
+    assert.ok(rest.duplicates.length + rest.deliveries.length === 1, "a piece is as small as was asked for");
+    all.duplicates.push(...rest.duplicates);
+    all.deliveries.push(...rest.deliveries);
+    next = rest.next;
   }
   return all;
 }

@@ -92,7 +92,10 @@ export function linesIn(folder: string): Map<string, Record<string, unknown>> {
       .toString()
       .trimEnd()
       .split("\n");
-    for (const line of events.map((text) => JSON.parse(text))) lines.set(line.id, line);
+    for (const { of, ...line } of events.map((text) => JSON.parse(text))) {
+      if (of === undefined) lines.set(line.id, line);
+      else for (const name of ["repeated", "deliveries"]) (lines.get(of)![name] as unknown[]).push(...line[name]);
+    }
   }
   return lines;
 }

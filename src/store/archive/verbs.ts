@@ -1,4 +1,12 @@
-import type { ArchivedEvent, ArchiveFile, ArchivePart, ArchivePlace, Restored } from "../../model/archive.ts";
+import type {
+  ArchivedEvent,
+  ArchivedRest,
+  ArchiveFile,
+  ArchivePart,
+  ArchivePlace,
+  Restored,
+  RestPlace,
+} from "../../model/archive.ts";
 
 /** Who works on the archive: one at a time does, which is also the one that prunes. It is lost after `leaseFor` milliseconds. */
 export type Archivist = { by: string; leaseFor: number };
@@ -44,13 +52,15 @@ export type ArchiveVerbs = {
     now: number,
   ): Promise<OpenPart | null>;
   /**
-   * The next queued events of a day, about `bytes` of them. `done`: ids of those that need no archive any longer. `next`: null
+   * The next queued events of a day, about `bytes` of them, and of what comes to each. `done`: ids of those that need no archive any longer. `next`: null
    * when the day has no more.
    */
   archivePiece(
     from: QueuePlace,
     bytes: number,
   ): Promise<{ events: ArchivedEvent[]; done: string[]; next: QueuePlace | null }>;
+  /** What comes next to an event, about `bytes` of it; nothing of one that is erased meanwhile. */
+  archiveRest(from: RestPlace, bytes: number): Promise<ArchivedRest>;
   /** Marks what was written into a part. It counts once the part is kept. */
   markArchived(
     part: string,

@@ -1,4 +1,4 @@
-import type { ArchivedEvent } from "../../../model/archive.ts";
+import type { ArchivedEvent, ArchivedRest, RestPlace } from "../../../model/archive.ts";
 import type { QueuePlace } from "../../archive/verbs.ts";
 import * as deliveries from "../deliveries/lists.ts";
 import * as erasures from "../events/erasures.ts";
@@ -13,12 +13,15 @@ import { deliveriesOf } from "./release.ts";
 /** Rows of the queue that are looked at for one piece. */
 const ROWS = 200;
 
+/** What a row counts for beside its bytes: of many small ones, too, a piece holds few. */
+const PER_ROW = 500;
+
 type Row = { video: number; body: Uint8Array | null };
-type Repetition = { received_at: number; source: string; body: Uint8Array | null };
+type Repetition = { id: number; received_at: number; source: string; body: Uint8Array | null };
 
 const ROW = sql<[number], Row>("SELECT video, body FROM events WHERE id = ?");
-const DUPLICATES = sql<[number], Repetition>(
-  "SELECT received_at, source, body FROM duplicates WHERE event = ? ORDER BY id",
+const NEXT_DUPLICATE = sql<[number, number], Repetition>(
+  "SELECT id, received_at, source, body FROM duplicates WHERE event = ? AND id > ? ORDER BY id LIMIT 1",
 );
 
 /** The next events in the queue of a day: what there is of them, up to about `bytes` of them. */
@@ -36,9 +39,9 @@ export async function piece(
     const name = tx.ids.show("evt", id);
     if (await isSafe(tx, id)) done.push(name);
     else {
-      const event = await contentOf(tx, id);
-      if (event !== null) found.push(event);
-      left -= event === null ? 0 : sizeOf(event);
+      const content = await contentOf(tx, id, bytes);
+      if (content !== null) found.push(content.event);
+      left -= content?.size ?? 0;
     }
     if (left <= 0) return { events: found, done, next: { day, after: name } };
   }
@@ -47,28 +50,54 @@ export async function piece(
   return { events: found, done, next };
 }
 
-/** Null: it is being erased. */
-async function contentOf(tx: Tx, id: number): Promise<ArchivedEvent | null> {
-  const { video, body } = (await tx.get(ROW, [id]))!;
-  if (body === null || (await erasures.covers(tx, { video, event: id }))) return null;
+/** Null: it is being erased. `size`: about its bytes. */
+async function contentOf(tx: Tx, id: number, bytes: number): Promise<{ event: ArchivedEvent; size: number } | null> {
+  const body = await bodyOf(tx, id);
+  if (body === null) return null;
   const name = tx.ids.show("evt", id);
-  const [event, media, repeated, sent] = await Promise.all([
+  const [event, media, revision, first] = await Promise.all([
     events.show(tx, name),
     events.listMedia(tx, name),
-    tx.all(DUPLICATES, [id]),
-    deliveriesOf(tx, id),
+    revisionOf(tx, id),
+    restOf(tx, id, { event: name, duplicate: 0, delivery: 0 }, bytes),
   ]);
-  const duplicates = repeated.map(({ received_at, source, ...rest }) => ({
-    ...{ receivedAt: received_at, sourceAddress: source },
-    ...rest,
-  }));
-  const all: ArchivedEvent["deliveries"] = [];
-  for (const one of sent) all.push(await deliveries.show(tx, tx.ids.show("dlv", one.id)));
-  return { event, revision: (await revisionOf(tx, id))!, body, duplicates, media, deliveries: all };
+  return { event: { event, revision: revision!, body, media, ...first.rest }, size: body.length + first.size };
 }
 
-function sizeOf({ body, duplicates, deliveries }: ArchivedEvent): number {
-  const answers = deliveries.flatMap(({ attemptLog }) => attemptLog.map(({ response }) => response?.length ?? 0));
-  const repeated = duplicates.map((one) => one.body?.length ?? 0);
-  return [...answers, ...repeated].reduce((sum, bytes) => sum + bytes, body.length);
+/** Null: it is erased, or is being erased. */
+async function bodyOf(tx: Tx, id: number): Promise<Uint8Array | null> {
+  const row = await tx.get(ROW, [id]);
+  return row === undefined || (await erasures.covers(tx, { video: row.video, event: id })) ? null : row.body;
+}
+
+export async function rest(tx: Tx, from: RestPlace, bytes: number): Promise<ArchivedRest> {
+  const id = tx.ids.read("evt", from.event);
+  if ((await bodyOf(tx, id)) === null) return { duplicates: [], deliveries: [], next: null };
+  return (await restOf(tx, id, from, bytes)).rest;
+}
+
+async function restOf(
+  tx: Tx,
+  id: number,
+  { event, duplicate, delivery }: RestPlace,
+  bytes: number,
+): Promise<{ rest: ArchivedRest; size: number }> {
+  const rest: ArchivedRest = { duplicates: [], deliveries: [], next: null };
+  const [place, sent] = [{ event, duplicate, delivery }, await deliveriesOf(tx, id)];
+  let size = 0;
+  for (let row = await tx.get(NEXT_DUPLICATE, [id, place.duplicate]); row !== undefined; ) {
+    if (size >= bytes) return { rest: { ...rest, next: place }, size };
+    const { received_at: receivedAt, source: sourceAddress, body } = row;
+    rest.duplicates.push({ receivedAt, sourceAddress, body });
+    size += PER_ROW + (body?.length ?? 0);
+    place.duplicate = row.id;
+    row = await tx.get(NEXT_DUPLICATE, [id, place.duplicate]);
+  }
+  for (; place.delivery < sent.length; place.delivery++) {
+    if (size >= bytes) return { rest: { ...rest, next: place }, size };
+    const one = await deliveries.show(tx, tx.ids.show("dlv", sent[place.delivery]!.id));
+    rest.deliveries.push(one);
+    size += one.attemptLog.reduce((sum, { response }) => sum + PER_ROW + (response?.length ?? 0), PER_ROW);
+  }
+  return { rest, size };
 }

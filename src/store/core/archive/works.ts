@@ -27,6 +27,7 @@ export const archiveWorks: ArchiveWorks = {
     run: (wish, now) => job((tx) => parts.begin(tx, wish, now)),
   },
   archivePiece: (from, bytes) => job((tx) => content.piece(tx, from, bytes)),
+  archiveRest: (from, bytes) => job((tx) => content.rest(tx, from, bytes)),
   markArchived: (part, events, archivist, now) => job((tx) => parts.fill(tx, part, events, archivist, now)),
   keepPart: (part, file, archivist, now) => job((tx) => parts.keep(tx, part, file, archivist, now)),
   releaseArchived: (ids, now) =>
