@@ -6,6 +6,12 @@ import { type OwnFolder, realFolderOfAnother } from "../targets/own-folders.ts";
 import { folderTarget, openTarget } from "../targets/table.ts";
 import type { Access, MirrorTarget } from "../targets/target.ts";
 
+const isThere = (dir: string) =>
+  realpath(dir).then(
+    () => true,
+    () => false,
+  );
+
 /** Where parts lie. Keys are names in a folder; in a target they are below `~archive/`. */
 export type Shelf = Pick<MirrorTarget, "put" | "read" | "delete" | "list">;
 
@@ -21,18 +27,20 @@ export type Shelves = {
 
 /**
  * `archive`: as the config says, null where it says nothing; `targets` is asked when a target is needed. `access` "shared":
- * another process may use the folder, which is not made. `taken`: folders in none of which parts may be written.
+ * another process may use the folder, which is not made, but where new parts go by `make`, which may leave a missing one
+ * missing. `taken`: folders in none of which parts may be written.
  */
 export function openShelves(options: {
   archive: Retention["archive"];
   targets(): Promise<ArchiveTargets>;
   access: Access;
   taken: OwnFolder[];
+  make?(dir: string): Promise<void>;
 }): Shelves {
-  const { archive = null, targets, access, taken } = options;
+  const { archive = null, targets, access, taken, make = async () => {} } = options;
 
   async function openFolder(dir: string, how: Access): Promise<Shelf> {
-    if (how !== "own" && (await realpath(dir).catch(() => null)) === null)
+    if (how !== "own" && !(await isThere(dir)))
       throw new RelayError("target_unavailable", `${dir}, the folder of the archive, is not there: bring it back`);
     return openTarget(folderTarget(dir), { access: how });
   }
@@ -49,8 +57,10 @@ export function openShelves(options: {
     async present() {
       if (archive === null) throw new RelayError("conflict", "retention.archive is not set: nothing is archived");
       if (archive !== "target") {
-        await refuseTaken(archive.dir);
-        return { place: { dir: archive.dir }, folder: null, shelf: await openFolder(archive.dir, access) };
+        const { dir } = archive;
+        await refuseTaken(dir);
+        if (!(await isThere(dir))) await make(dir);
+        return { place: { dir }, folder: null, shelf: await openFolder(dir, access) };
       }
       const { present, presentId } = await targets();
       return { place: { target: presentId }, folder: ARCHIVE_FOLDER, shelf: present };

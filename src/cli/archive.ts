@@ -1,6 +1,8 @@
+import { mkdir } from "node:fs/promises";
 import type { ArchiveParts } from "../archive/put-part.ts";
 import type { Config } from "../config/schema.ts";
 import type { Targets } from "../mirror/open-targets.ts";
+import { giveToOwnerOf } from "../platform/files/file-system.ts";
 import type { ArchiveQueued } from "../store/retention.ts";
 import type { Store } from "../store/store.ts";
 import { ownFolders } from "../targets/own-folders.ts";
@@ -27,7 +29,13 @@ export async function withArchive<T>(
     return targets;
   }
   const taken = ownFolders(config);
-  const shelves = openShelves({ archive: retention.archive, targets: openOnce, access: "shared", taken });
+  /** Where something was archived before, a folder that is missing may be a disk that is away. */
+  async function make(dir: string): Promise<void> {
+    if ((await store.archiveState()).parts > 0) return;
+    await mkdir(dir, { recursive: true, mode: 0o700 });
+    await giveToOwnerOf(dataDir, dir);
+  }
+  const shelves = openShelves({ archive: retention.archive, targets: openOnce, access: "shared", taken, make });
   try {
     return await work({ store, shelves, ports, dataDir });
   } finally {

@@ -11,8 +11,8 @@ const DAY = 24 * HOUR;
 /** Milliseconds for which tries may fail: the quick ones of the schedule are over then (CONTRACT, "Media"). */
 const PATIENCE = 10 * MINUTE;
 
-/** Media that came to nothing are a warning for so long, in milliseconds; the most that are counted. */
-const RECENT = 7 * DAY;
+/** Media that came to nothing are a warning for as long as they are an alarm, in milliseconds; the most that are counted. */
+const RECENT = DAY;
 const AT_MOST = 100;
 
 /** What has no copy: links that are still to be saved, and those of the last days that were not. */
@@ -56,13 +56,14 @@ async function judgeLost(store: Pick<Store, "media" | "counts">, now: number): P
   if (total === 0) return ok("none failed or expired");
   const recent: Medium[] = [];
   for (const state of ["failed", "expired"] as const) {
-    recent.push(...(await store.media({ limit: AT_MOST, state, since: now - RECENT })));
+    const found = await store.media({ limit: AT_MOST, state, since: now - 3 * DAY });
+    recent.push(...found.filter(({ settledAt }) => settledAt !== null && settledAt > now - RECENT));
   }
   const [last] = recent.sort((a, b) => (b.settledAt ?? 0) - (a.settledAt ?? 0));
-  if (last === undefined) return ok(`${formatCount(total, "medium")} failed or expired, all more than 7 days ago`);
+  if (last === undefined) return ok(`${formatCount(total, "medium")} failed or expired, all more than a day ago`);
   const { state, lastError } = last;
   return warning(
-    `${countOf(recent.length)} of the last 7 days ${recent.length === 1 ? "has" : "have"} no copy: failed or expired; the last is ${nameOf(last)}, ${state}${lastError === null ? "" : ` (${lastError})`}`,
+    `${countOf(recent.length)} of the last day ${recent.length === 1 ? "has" : "have"} no copy: failed or expired; the last is ${nameOf(last)}, ${state}${lastError === null ? "" : ` (${lastError})`}`,
     `wochit-relay media list --state ${state} shows why, media retry --state ${state} downloads them again`,
   );
 }

@@ -185,7 +185,7 @@ function receiversOf(alerts: Config["alerts"], clock: Ports["clock"]): Probe[] {
     probe(`alerts.${one.id}`, () => judgeReceiver(one, `alerts.to[${at}]`, clock), null),
   );
   if (heartbeat === null) return receivers;
-  const beat = () => judgeAddress(heartbeat.url, "alerts.heartbeat.url", clock, "no heartbeat was sent");
+  const beat = () => judgeAddress(heartbeat.url, "alerts.heartbeat.url", clock, "doctor itself sends no heartbeat");
   return [...receivers, probe("alerts.heartbeat", beat, null)];
 }
 

@@ -119,5 +119,7 @@ test("what alerts silence and test are given is checked: names, the nearest one,
   await fails(2, /either --for .* or --end/, "silence", "MediaLost", "--end", "--for", "1h");
   await fails(2, /--for must be like "30m"/, "silence", "MediaLost", "--for", "31d");
   await fails(1, /MediaLost is not silenced/, "silence", "MediaLost", "--end");
-  await fails(1, /alerts\.to of the config names no receiver/, "test");
+  await fails(1, /the config has no "alerts": "to" in it names the chats and mail addresses/, "test");
+  const silenced = await callCli(["alerts", "silence", "breakeropen", "--for", "1h", "--config", relay.configPath]);
+  assert.match(silenced.stdout, /^BreakerOpen is silenced until/);
 });

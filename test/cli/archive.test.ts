@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { type Aged, openAged } from "../support/archive.ts";
@@ -17,19 +17,20 @@ const on = ({ configPath }: Aged) => ({
 test("prune archives first, and says so; list and verify show what there is", async (t) => {
   const at = await openAged(t, ["v1", VIDEO, "v2"].map(event), { days: 3 });
   const { run, json } = on(at);
-  const missing = await run("prune");
-  assert.equal(missing.code, 1);
-  assert.match(
-    missing.stderr,
-    /what could not be archived was not pruned: .*archive, the folder of the archive, is not there: bring it back/,
-  );
-  execFileSync("mkdir", ["-m", "700", at.folder]);
   const [dry] = await json("prune --dry-run");
   assert.deepEqual([dry.archived, dry.bodies.rows], [3, 3]);
   assert.match((await run("prune --dry-run")).stdout, /\n3 events would be archived before\n/);
   const [done] = await json("prune");
   assert.deepEqual([done.archived, done.bodies.rows, done.isWhole], [3, 3, true]);
   assert.equal(at.archived().size, 3);
+  assert.equal(statSync(at.folder).mode & 0o777, 0o700);
+  assert.equal(statSync(at.folder).uid, statSync(at.config.dataDir).uid);
+  renameSync(at.folder, `${at.folder}.away`);
+  const missing = await run("prune");
+  assert.equal(missing.code, 1);
+  assert.match(missing.stderr, /archive, the folder of the archive, is not there: bring it back/);
+  assert.equal(existsSync(at.folder), false);
+  renameSync(`${at.folder}.away`, at.folder);
 
   const parts = await json("archive list");
   assert.deepEqual(
@@ -70,6 +71,9 @@ test("what is restored can be sent again; the hint of a pruned body names the co
   const gone = await run(`events replay ${id}`);
   assert.equal(gone.code, 1);
   assert.match(gone.stderr, new RegExp(`; "wochit-relay archive restore --video-id ${VIDEO}" brings it back\\n$`));
+  const shown = await run(`events show ${id}`);
+  assert.match(shown.stderr, /^the body of evt_\w+ has been pruned, or erased; .* brings it back\n$/);
+  assert.equal(shown.code, 0);
   assert.equal((await run("archive restore")).code, 2);
   assert.equal((await run("archive restore --video-id nothing")).code, 1);
   const said = await run(`archive restore --video-id ${VIDEO}`);

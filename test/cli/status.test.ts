@@ -5,8 +5,10 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import stringWidth from "string-width";
+import { judgeMedia } from "../../src/doctor/media.ts";
 import { endpoint } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";
+import { startRelay } from "../support/relay-in-folder.ts";
 import { openSeeded, ready } from "../support/seeded.ts";
 import { serve } from "../support/serve-here.ts";
 import { callCli, callJson } from "../support/spawn.ts";
@@ -133,4 +135,29 @@ test("status and healthcheck say that the admin listener is not open, and that a
   const stopped = await call("status");
   process.kill(relay.child.pid!, "SIGCONT");
   assert.match(stopped.stdout, /^! the relay does not answer at http:\/\/127\.0\.0\.1:\d+: no answer within 2 s\n/m);
+});
+
+test("what status names as a command does something: what must be done before it is said", async (t) => {
+  const relay = await startRelay({ server: { trustedProxies: ["127.0.0.1"] }, mirror: { enabled: false } });
+  t.after(() => relay.close());
+  const headers = { "content-type": "application/json", "x-forwarded-for": "198.51.100.7" };
+  await fetch(relay.webhooks, { method: "POST", headers, body: JSON.stringify(ready("v1")) });
+  const { stdout } = await callCli(["status", "--config", relay.configPath], { width: 200 });
+  assert.match(
+    stdout,
+    /^! Events were refused .*198\.51\.100\.7\n {4}If it is right, add it to server\.trustedProxies \(a proxy of yours\) or receive\.allowFrom \(Wochit\), then:\n {4}wochit-relay reload$/m,
+  );
+});
+
+test("media that failed are no calm: status and doctor say the same of them", async (t) => {
+  const seeded = await openSeeded(t, { mirror: { enabled: true, minFreeDisk: 0 } });
+  await seeded.take(ready("v1", { videoUrl: "https://cdn.example.com/v1.mp4" }));
+  await seeded.download("failed");
+  const { stdout } = await callCli(["status", "--config", seeded.configPath], { width: 200 });
+  assert.match(
+    stdout,
+    /^! 1 medium failed within a day, and nothing tries it again\n {4}wochit-relay media list --state failed$/m,
+  );
+  const [media] = await judgeMedia(seeded.store, Date.now()).then((all) => all.slice(1));
+  assert.equal(media!.state, "warning");
 });

@@ -44,7 +44,7 @@ test("a link that dies soon is a warning as early as it is an alarm", async (t) 
   assert.match((await judge(seeded, soon + 1)).deadline, /^warning: the next link to die/);
 });
 
-test("media that failed or expired in the last days are a warning with the commands, older ones are said", async (t) => {
+test("media that failed or expired in the last day are a warning with the commands, older ones are said", async (t) => {
   const seeded = await openSeeded(t, mirrored);
   const now = Date.now();
   assert.equal((await judge(seeded, now)).lost, "ok: none failed or expired");
@@ -55,11 +55,8 @@ test("media that failed or expired in the last days are a warning with the comma
   const { lost, advice } = await judge(seeded, now);
   assert.match(
     lost,
-    /^warning: 2 of the last 7 days have no copy: failed or expired; the last is video med_\w+ of v\d, (failed|expired) \(answered 403\)$/,
+    /^warning: 2 of the last day have no copy: failed or expired; the last is video med_\w+ of v\d, (failed|expired) \(answered 403\)$/,
   );
   assert.match(advice!, /media list --state \w+ .*media retry --state \w+/);
-  assert.equal(
-    (await judge(seeded, now + 8 * 24 * HOUR)).lost,
-    "ok: 2 media failed or expired, all more than 7 days ago",
-  );
+  assert.equal((await judge(seeded, now + 25 * HOUR)).lost, "ok: 2 media failed or expired, all more than a day ago");
 });

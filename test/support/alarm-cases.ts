@@ -168,6 +168,7 @@ export function factsOf({ seen }: AlarmCase, minute: number): Facts {
         ? null
         : { id: "med_1", kind: "video", videoId: "v1", deadline: now + it.nearest * 1_000, lastError: null },
     expired: { count: expired, isCut: false },
+    failed: { count: 0, isCut: false, lastError: null },
     refused: refused === 0 ? [] : [{ reason: "source", count: refused, isCut: false, lastFrom: "203.0.113.7" }],
     unknownSenders: unknownSenders === 0 ? [] : [{ address: "203.0.113.7", count: unknownSenders, isPrivate: false }],
     lastEventAt: ago(it.lastEventAge),

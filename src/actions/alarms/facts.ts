@@ -1,4 +1,5 @@
 import type { Config } from "../../config/schema.ts";
+import type { Medium } from "../../model/medium.ts";
 import { freeBytes } from "../../platform/files/disk-space.ts";
 import { lastReceived } from "../../store/access/last-received.ts";
 import type { Store } from "../../store/store.ts";
@@ -26,11 +27,13 @@ export async function readFacts(
   { now, isRunning, storeTrouble, targetTrouble, ...known }: Outside & { now: number; endpoints?: Facts["endpoints"] },
 ): Promise<Facts> {
   const day = { limit: AT_MOST, since: now - DAY };
-  const [endpoints, [nextMedium = null], expired, lastEventAt, space, backup, { strangers }, archive] =
+  const unsaved = { limit: AT_MOST, since: now - 3 * DAY };
+  const [endpoints, [nextMedium = null], expired, failed, lastEventAt, space, backup, { strangers }, archive] =
     await Promise.all([
       known.endpoints ?? listEndpoints(store, config),
       store.media({ limit: 1, byDeadline: true }),
-      store.media({ limit: AT_MOST, state: "expired", since: now - 3 * DAY }),
+      store.media({ ...unsaved, state: "expired" }),
+      store.media({ ...unsaved, state: "failed" }),
       lastReceived(store),
       store.space(),
       readBackup(store, config),
@@ -40,7 +43,8 @@ export async function readFacts(
   const refused = await Promise.all(
     REASONS.map(async (reason) => ({ reason, rows: await store.quarantined({ ...day, reason }) })),
   );
-  const lost = expired.filter(({ settledAt }) => settledAt !== null && settledAt > now - DAY);
+  const ofDay = (media: Medium[]) => media.filter(({ settledAt }) => settledAt !== null && settledAt > now - DAY);
+  const [lost, refusedMedia] = [ofDay(expired), ofDay(failed)];
   const free = await freeBytes(config.dataDir).catch(() => null);
   const least = config.mirror.enabled ? config.mirror.minFreeDisk : 0;
   return {
@@ -49,6 +53,10 @@ export async function readFacts(
     endpoints,
     nextMedium,
     expired: { count: lost.length, isCut: expired.length === AT_MOST },
+    failed: {
+      ...{ count: refusedMedia.length, isCut: failed.length === AT_MOST },
+      lastError: refusedMedia[0]?.lastError ?? null,
+    },
     refused: refused
       .filter(({ rows }) => rows.length > 0)
       .map(({ reason, rows }) => ({

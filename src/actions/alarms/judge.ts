@@ -2,6 +2,7 @@ import type { AlarmWords, Severity } from "../../model/alert.ts";
 import type { EndpointJson } from "../endpoints.ts";
 import { formatCount, relativeTime } from "../format.ts";
 import { judgeDiskAndBackup, judgeDownloads } from "./disk-and-backup.ts";
+import { judgeLost } from "./lost-media.ts";
 import type { Facts, Rule, Standing } from "./shape.ts";
 
 export type { Facts } from "./shape.ts";
@@ -102,17 +103,7 @@ const RULES = table({
   MediaLost: {
     severity: "page",
     holds: 0,
-    judge({ expired: { count, isCut } }) {
-      if (count === 0) return [];
-      return [
-        {
-          what: `${isCut ? `${count} media or more` : formatCount(count, "medium")} expired within a day before ${count === 1 ? "it was" : "they were"} saved`,
-          means: "Their links are dead. Ask Wochit to produce or announce them again.",
-          commands: ["wochit-relay media list --state expired"],
-          page: "/media?state=expired",
-        },
-      ];
-    },
+    judge: judgeLost,
   },
   BreakerOpen: {
     severity: "page",

@@ -10,6 +10,9 @@ import { suggest } from "../../rules/nearest.ts";
  */
 export function configuredReceivers({ alerts }: Pick<Config, "alerts">, named: string | null): AlertReceiver[] {
   const all = alerts?.to ?? [];
+  if (alerts === null) {
+    throw new RelayError("not_found", 'the config has no "alerts": "to" in it names the chats and mail addresses');
+  }
   if (all.length === 0) {
     throw new RelayError("not_found", "alerts.to of the config names no receiver that can be read here");
   }

@@ -29,6 +29,8 @@ export type Facts = {
   nextMedium: Pick<Medium, "id" | "kind" | "videoId" | "deadline" | "lastError"> | null;
   /** Media whose link died unsaved within a day, and whether there are more than were counted. */
   expired: { count: number; isCut: boolean };
+  /** Media that were given up within a day while their links may live, and why the newest was. */
+  failed: { count: number; isCut: boolean; lastError: string | null };
   /** Refused requests of a day that a wrong setting may have refused, by reason. */
   refused: { reason: "source" | "token" | "size"; count: number; isCut: boolean; lastFrom: string }[];
   /** Addresses that are not allowed, and sent events within a day; the most frequent first. */

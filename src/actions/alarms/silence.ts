@@ -34,7 +34,7 @@ export async function endSilence(
 }
 
 function knownAlarm(name: string): AlarmName {
-  const found = ALARMS.find((one) => one === name);
+  const found = ALARMS.find((one) => one.toLowerCase() === name.toLowerCase());
   if (found !== undefined) return found;
   throw new RelayError("not_found", `no alarm "${name}"${suggest(name, ALARMS)}`);
 }

@@ -3,6 +3,7 @@ import { events, replayEvent, showEvent, timelineColumns } from "../../actions/e
 import { previewMessage } from "../../actions/feed/preview.ts";
 import { mediumColumns } from "../../actions/media.ts";
 import { RelayError } from "../../errors.ts";
+import type { Store } from "../../store/store.ts";
 import type { Command, CommandGroup } from "../command.ts";
 import { follow, followOptions } from "../follow.ts";
 import { commonOptions, readLimit, showOptions } from "../options.ts";
@@ -35,6 +36,17 @@ const list: Command = {
   },
 };
 
+/** Why the event can be sent no more, and what brings its body back; null: it is there. */
+function goneBody(store: Pick<Store, "eventBody">, id: string): Promise<string | null> {
+  return store.eventBody(id).then(
+    () => null,
+    (error) => {
+      if (error instanceof RelayError && error.code === "body_expired") return error.message;
+      throw error;
+    },
+  );
+}
+
 const show: Command = {
   name: "events show",
   summary: "one event with its media and deliveries, or its bytes",
@@ -56,6 +68,8 @@ const show: Command = {
     printOne(program, args, event, {
       ...{ media: mediumColumns, deliveries: deliveries.columns, timeline: timelineColumns },
     });
+    const gone = await goneBody(store, id);
+    if (gone !== null && !args.flag("json")) program.stderr.write(`${harmless(gone)}\n`);
   },
 };
 

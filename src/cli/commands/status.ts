@@ -58,7 +58,7 @@ function describe(status: Status, program: Program): string {
     .split("\n")
     .flatMap((line) => hang(line, { width, indent }));
   const troubles = status.relay.troubles.map((what) => ({
-    ...{ severity: "page" as const, what, silence: null },
+    ...{ severity: "page" as const, what, means: "", silence: null },
     commands: [what.startsWith("the config ") ? CHECK : DOCTOR],
   }));
   const alarms = describeAlarms(
@@ -175,7 +175,10 @@ function describeAlarms(
   {
     alarms,
     held,
-  }: { alarms: Pick<Status["alarms"][number], "severity" | "what" | "commands" | "silence">[]; held: Holding[] },
+  }: {
+    alarms: Pick<Status["alarms"][number], "severity" | "what" | "means" | "commands" | "silence">[];
+    held: Holding[];
+  },
   { room, width, zone }: { room: number; width: number; zone: Program["zone"] },
 ): string[] {
   const first = ["holding", "failing", "paused"].flatMap((is) => held.filter((one) => one.is === is))[0];
@@ -185,10 +188,11 @@ function describeAlarms(
     return ["", ...hang(words, { width, indent: 2 }), `${COMMAND}wochit-relay ${command}`];
   }
   if (alarms.length === 0) return ["", "all is well: nothing needs you"];
-  const all = alarms.map(({ severity, what, commands, silence }) => [
+  const all = alarms.map(({ severity, what, means, commands, silence }) => [
     ...hang(harmless(inZone(`${severity === "page" ? "!" : "-"} ${what}${silencedUntil(silence)}`, zone)), {
       ...{ width, indent: 2 },
     }),
+    ...conditionOf(means).flatMap((line) => hang(harmless(COMMAND + line), { width, indent: COMMAND.length })),
     harmless(COMMAND + commands[0]),
   ]);
   const linesOf = (some: string[][]) => 2 + some.flat().length + (some.length < all.length ? 1 : 0);
@@ -202,6 +206,9 @@ function describeAlarms(
     ...(more === 0 ? [] : [`${more} more: wochit-relay doctor, wochit-relay status --json`]),
   ];
 }
+
+/** What must be done before the commands, where they alone do nothing: the end of `means`. */
+const conditionOf = (means: string): string[] => (means.endsWith(":") ? means.split(/(?<=[.?]) /).slice(-1) : []);
 
 /** `cms, search are failing; for archive 1 video is held behind a refused event: evt_… (HTTP 422)` */
 function describeHoldings(all: Holding[]): string {

@@ -22,6 +22,7 @@ const well: Facts = {
   endpoints: [cms],
   nextMedium: null,
   expired: { count: 0, isCut: false },
+  failed: { count: 0, isCut: false, lastError: null },
   refused: [],
   unknownSenders: [],
   lastEventAt: now - MINUTE,
@@ -167,6 +168,27 @@ test("an alarm of an endpoint names it, and says what waits", () => {
     "answered 503. 212 deliveries wait for it, and none is lost; the relay probes it, and goes on by itself.",
   );
   assert.equal(alarm!.severity, "page");
+});
+
+test("media that were given up, as those at a private address, are an alarm as those that expired are", () => {
+  const failed = { count: 8, isCut: false, lastError: "refused: 10.0.0.7 is a private address" };
+  const [alone, ...others] = judgeAlarms({ ...well, failed });
+  assert.deepEqual(others, []);
+  assert.deepEqual(
+    [alone!.name, alone!.severity, alone!.what, alone!.commands[1]],
+    [
+      "MediaLost",
+      "page",
+      "8 media failed within a day, and nothing tries them again",
+      "wochit-relay media retry --state failed",
+    ],
+  );
+  assert.match(alone!.means, /^The newest: refused: 10\.0\.0\.7 is a private address\. Mend the cause and retry/);
+  const both = judgeAlarms({ ...well, failed, expired: { count: 1, isCut: false } });
+  assert.deepEqual(
+    both.map(({ what }) => what),
+    ["8 media failed within a day, and nothing tries them again; 1 medium expired before it was saved"],
+  );
 });
 
 test("an unknown address that sends events is to be allowed, or is a proxy that is to be named", () => {
