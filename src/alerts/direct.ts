@@ -2,6 +2,7 @@ import type { AlertReceiver } from "../config/schema.ts";
 import type { Alert } from "../model/alert.ts";
 import type { Clock } from "../ports.ts";
 import { type Course, moveOn } from "../rules/alarms/course.ts";
+import { forEachReceiver } from "./each.ts";
 import type { Sender } from "./send.ts";
 import { messageOf } from "./words.ts";
 
@@ -22,13 +23,15 @@ export function createDirect({
   sender: Sender;
   relay(): string;
   clock: Clock;
-}): { tell(storeTrouble: string | null, how: { isSilenced: boolean }): Promise<void> } {
+}): { tell(storeTrouble: string | null, how: { isSilenced: boolean }): void; ended(): Promise<void> } {
   const unsent = new Map<string, Alert[]>(to.map(({ id }) => [id, []]));
+  /** A sender does not reject. */
+  const each = forEachReceiver(() => {});
   let course: Course | null = null;
   let means = "";
 
   return {
-    async tell(storeTrouble, { isSilenced }) {
+    tell(storeTrouble, { isSilenced }) {
       const now = clock.now();
       const sight = { stands: storeTrouble !== null, holds: 0, mayBegin: true, isSilenced, now };
       const moved = moveOn(course, sight);
@@ -46,16 +49,19 @@ export function createDirect({
           },
           ...{ what: "Events cannot be committed", means, commands: ["wochit-relay doctor"] },
         };
-        for (const alerts of unsent.values()) alerts.push(alert);
+        for (const [id, alerts] of unsent) unsent.set(id, [...alerts, alert]);
       }
-      await Promise.all(
-        to.map(async (receiver) => {
-          const alerts = unsent.get(receiver.id)!;
-          if (alerts.length === 0) return;
+      for (const receiver of to) {
+        const alerts = unsent.get(receiver.id)!;
+        if (alerts.length === 0 || !each.isFree(receiver.id)) continue;
+        each.begin(receiver.id, async () => {
           const message = messageOf(alerts, { relay: relay(), at: now });
-          if ((await sender.send(receiver, message)) === null) unsent.set(receiver.id, []);
-        }),
-      );
+          if ((await sender.send(receiver, message)) !== null) return;
+          const meanwhile = unsent.get(receiver.id)!.filter((alert) => !alerts.includes(alert));
+          unsent.set(receiver.id, meanwhile);
+        });
+      }
     },
+    ended: each.ended,
   };
 }

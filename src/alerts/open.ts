@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { readFacts } from "../actions/alarms/facts.ts";
 import { type Alarm, judgeAlarms, onsetOf } from "../actions/alarms/judge.ts";
-import type { AlertsConfig, Config } from "../config/schema.ts";
+import type { AlertReceiver, AlertsConfig, Config } from "../config/schema.ts";
 import { errorLine } from "../errors.ts";
 import type { AlertJob, StandingAlarm } from "../model/alert.ts";
 import { every } from "../platform/timing.ts";
@@ -9,8 +9,9 @@ import type { Clock, Ports } from "../ports.ts";
 import { type Doubling, doublingWait } from "../rules/schedule.ts";
 import type { Store } from "../store/store.ts";
 import { CANNOT_COMMIT, createDirect } from "./direct.ts";
+import { forEachReceiver } from "./each.ts";
 import { createHeartbeat } from "./heartbeat.ts";
-import { createSender } from "./send.ts";
+import { createSender, longestSend } from "./send.ts";
 import { messageOf } from "./words.ts";
 
 /** Milliseconds: how often it is looked, for the first time after a start; who is at it keeps its turn for so long. */
@@ -71,12 +72,13 @@ function startAlerts({ to, heartbeat }: AlertsConfig, options: Options): { stop(
   const sender = createSender({ clock, userAgent });
   const direct = createDirect({ to, sender, relay, clock });
   const works: Repeated[] = [];
+  const each = forEachReceiver(warn);
   const stopped = new AbortController();
   /** As it was read last: it is asked for when the store may not answer. */
   let isSilenced = false;
 
   /** What keeps the store from committing cannot be kept in it, and a disk that hangs must not keep it back. */
-  const watch = () => direct.tell(store.trouble(), { isSilenced });
+  const watch = async () => direct.tell(store.trouble(), { isSilenced });
 
   async function look(): Promise<void> {
     const now = clock.now();
@@ -91,17 +93,23 @@ function startAlerts({ to, heartbeat }: AlertsConfig, options: Options): { stop(
         ...{ receiver: id, place, alerts: waiting },
       });
     }
-    const jobs = await store.claimAlerts({ receivers: to.map(({ id }) => id), leaseFor: LEASE }, clock.now());
-    await Promise.all(jobs.map(send));
+    for (const receiver of to.filter(({ id }) => each.isFree(id))) each.begin(receiver.id, () => sendTo(receiver));
   }
 
-  async function send({ receiver, claim, upTo, failures, alerts }: AlertJob): Promise<void> {
+  /** What waits for it, if it may be sent something now. */
+  async function sendTo(receiver: AlertReceiver): Promise<void> {
+    const leaseFor = longestSend(receiver) + LEASE;
+    const jobs = await store.claimAlerts({ receivers: [receiver.id], leaseFor }, clock.now());
+    for (const job of jobs) await send(receiver, job);
+  }
+
+  async function send(to: AlertReceiver, { receiver, claim, upTo, failures, alerts }: AlertJob): Promise<void> {
     const message = messageOf(alerts, { relay: relay(), at: clock.now() });
-    const error = await sender.send(to.find(({ id }) => id === receiver)!, message);
-    // Cut off by the stop: the next start frees the lease.
-    if (stopped.signal.aborted && error !== null) return;
+    const error = await sender.send(to, message);
     const now = clock.now();
     const job = { receiver, claim, upTo, pause: PAUSE };
+    // By the stop, for a reload perhaps: what comes after it sends it again.
+    if (stopped.signal.aborted && error !== null) return store.settleAlerts(job, { is: "cut off" }, now);
     if (error === null) {
       await store.settleAlerts(job, { is: "sent" }, now);
       if (failures > 0) log.info("alerts are taken again", { receiver });
@@ -111,7 +119,9 @@ function startAlerts({ to, heartbeat }: AlertsConfig, options: Options): { stop(
     await store.settleAlerts(job, { is: "failed", error, at: now + doublingWait(failures + 1, TRY_AGAIN) }, now);
   }
 
-  const warn = (error: string) => stopped.signal.aborted || log.warn("alarms could not be looked after", { error });
+  function warn(error: string): void {
+    if (!stopped.signal.aborted) log.warn("alarms could not be looked after", { error });
+  }
   const often = { ms: LOOK_EVERY, first: FIRST_AFTER, clock, warn };
   works.push(repeat(watch, often), repeat(look, often));
   if (heartbeat !== null) {
@@ -124,6 +134,7 @@ function startAlerts({ to, heartbeat }: AlertsConfig, options: Options): { stop(
       for (const { end } of works) end();
       await sender.close();
       await Promise.all(works.map(({ turn }) => turn()));
+      await Promise.all([each.ended(), direct.ended()]);
     },
   };
 }

@@ -12,8 +12,11 @@ const TIMEOUT = 15_000;
 const READ_FOR = 1_000;
 const READ = 65_536;
 
-/** For a mail server, which may be slow on purpose, in milliseconds. */
-const MAIL_TIMEOUT = 30_000;
+/**
+ * For a mail, in milliseconds: RFC 5321 lets a server think for ten minutes before it says that it has taken one. A mail that is
+ * given up before is sent again, and comes twice.
+ */
+const MAIL_TIMEOUT = 10 * 60_000;
 
 export type Sender = {
   /** Sends one message; resolves with null once it was taken, else with why it was not. No secret is in that. */
@@ -23,8 +26,22 @@ export type Sender = {
   close(): Promise<void>;
 };
 
-/** As for endpoints, the operator has named the addresses, in a private network too; those of metadata services are refused. */
-export function createSender({ clock, userAgent }: { clock: Clock; userAgent: string }): Sender {
+/** How long sending a message may take, in milliseconds. */
+export const longestSend = ({ format }: AlertReceiver) => (format === "mail" ? MAIL_TIMEOUT : TIMEOUT);
+
+/**
+ * As for endpoints, the operator has named the addresses, in a private network too; those of metadata services are refused.
+ * `mailTimeout`: for a mail, where a person waits for the answer; milliseconds.
+ */
+export function createSender({
+  clock,
+  userAgent,
+  mailTimeout = MAIL_TIMEOUT,
+}: {
+  clock: Clock;
+  userAgent: string;
+  mailTimeout?: number;
+}): Sender {
   const outbound = openOutbound({ allowPrivateAddresses: true, connectTimeout: CONNECT_TIMEOUT });
   const stopped = new AbortController();
 
@@ -53,7 +70,7 @@ export function createSender({ clock, userAgent }: { clock: Clock; userAgent: st
 
   const mail = (receiver: MailReceiver, message: Message) =>
     sendMail(receiver.smtp, mailOf(receiver, message, clock.now()), {
-      ...{ clock, timeout: MAIL_TIMEOUT, signal: stopped.signal },
+      ...{ clock, timeout: mailTimeout, signal: stopped.signal },
     }).then(() => null, errorLine);
 
   return {

@@ -5,13 +5,16 @@ import type { Ports } from "../ports.ts";
 import { createSender } from "./send.ts";
 import { testMessage } from "./words.ts";
 
+/** For a mail, in milliseconds: a person waits for what came of it. */
+const MAIL_TIMEOUT = 30_000;
+
 /** Sends each of these a message that stands for no alarm, and resolves with what came of it. `relay`: how the relay is reached. */
 export async function tryReceivers(
   to: AlertReceiver[],
   { clock, random }: Pick<Ports, "clock" | "random">,
   { userAgent, relay }: { userAgent: string; relay: string },
 ): Promise<TriedReceiver[]> {
-  const sender = createSender({ clock, userAgent });
+  const sender = createSender({ clock, userAgent, mailTimeout: MAIL_TIMEOUT });
   const message = testMessage(Buffer.from(random.bytes(16)).toString("hex"), { relay, at: clock.now() });
   const tried = to.map(async (receiver) => {
     const begun = clock.elapsed();

@@ -53,4 +53,4 @@ export type ReceiverState = Receiver & {
 export type AlertJob = { receiver: string; claim: string; failures: number; alerts: Alert[]; upTo: string };
 
 /** `at`: when it is tried again, milliseconds since 1970. */
-export type AlertOutcome = { is: "sent" } | { is: "failed"; error: string; at: number };
+export type AlertOutcome = { is: "sent" } | { is: "cut off" } | { is: "failed"; error: string; at: number };

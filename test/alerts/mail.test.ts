@@ -8,11 +8,14 @@ import { readSmtpUrl } from "../../src/config/alerts/smtp.ts";
 import type { MailReceiver } from "../../src/config/schema.ts";
 import type { Alert } from "../../src/model/alert.ts";
 import { type SmtpServer, sendMail } from "../../src/platform/net/smtp.ts";
+import { fastClock } from "../support/fast-clock.ts";
 import { listen } from "../support/listen.ts";
 import { realPorts } from "../support/real-ports.ts";
+import { openReceiver } from "../support/receiver.ts";
 import { startRelay } from "../support/relay-in-folder.ts";
 import { ready } from "../support/seeded.ts";
 import { openMailServer, PASSWORD, USER } from "../support/smtp-server.ts";
+import { callJson } from "../support/spawn.ts";
 import { AUTHORITY } from "../support/tls-server.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -122,6 +125,47 @@ test("a login goes over a network only under TLS whose certificate is trusted; w
     upgrading.mails.map(({ isSecure }) => isSecure),
     [true],
   );
+});
+
+test("a mail server may think for minutes before it takes a mail, which comes once; other receivers do not wait for that", async (t) => {
+  const ports = { ...realPorts(), clock: fastClock(10) };
+  const [server, program] = await Promise.all([openMailServer(t), openReceiver(500)]);
+  t.after(() => program.close());
+  const { promise: thought, resolve: answer } = Promise.withResolvers<void>();
+  server.answerAfter(thought);
+  const mail = { mail: "ops@example.com", from: "relay@example.com", smtp: `smtp://127.0.0.1:${server.port}` };
+  const relay = await startRelay(
+    {
+      server: { trustedProxies: ["127.0.0.1"] },
+      mirror: { enabled: false },
+      alerts: { to: [mail, { url: `${program.url}/in`, format: "json" }] },
+    },
+    ports,
+  );
+  t.after(() => relay.close());
+  const headers = { "content-type": "application/json", "x-forwarded-for": "198.51.100.7" };
+  await fetch(relay.webhooks, { method: "POST", headers, body: JSON.stringify(ready("v1")) });
+  await waitFor(() => server.mails.length > 0 && program.requests.length > 0, 20_000);
+  const begun = ports.clock.elapsed();
+  program.answer(200);
+  await waitFor(() => program.requests.length === 2, 30_000);
+  await waitFor(() => ports.clock.elapsed() - begun > 150_000, 30_000);
+  answer();
+  const receivers = await waitFor(async () => {
+    const [found] = await callJson(["alerts", "list", "--config", relay.configPath]);
+    return found.receivers.every(({ waiting }: { waiting: number }) => waiting === 0) && found.receivers;
+  }, 20_000);
+  assert.deepEqual(
+    receivers.map(({ failingSince, error }: { failingSince: string | null; error: string | null }) => [
+      failingSince,
+      error,
+    ]),
+    [
+      [null, null],
+      [null, null],
+    ],
+  );
+  assert.equal(server.mails.length, 1);
 });
 
 test("a server that says nothing is given up when the relay stops", async (t) => {

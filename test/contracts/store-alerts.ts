@@ -62,7 +62,10 @@ export function storeAlertsContract(engine: string, openStore: OpenStore): void 
     async ({ store, clock }) => {
       const now = clock.now();
       await note(store, now, [lost]);
+      const [stopped] = await claim(store, now, ["slack-1"]);
+      await store.settleAlerts({ ...stopped!, pause: MINUTE }, { is: "cut off" }, now);
       const [job] = await claim(store, now, ["slack-1"]);
+      assert.equal(job!.failures, 0);
       assert.deepEqual(await claim(store, now + LEASE - 1, ["slack-1"]), []);
       await note(store, now, [lost, dead]);
       await store.settleAlerts({ ...job!, pause: MINUTE }, { is: "sent" }, now + 1);

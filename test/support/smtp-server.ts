@@ -22,6 +22,8 @@ export type MailServer = {
   mails: ReceivedMail[];
   /** Why what comes from now on is refused, with the server's code; null: it is taken. */
   refuse(why: string | null): void;
+  /** Answers a mail from now on only when this is so; null: at once. */
+  answerAfter(ready: Promise<void> | null): void;
   close(): Promise<void>;
 };
 
@@ -36,6 +38,7 @@ export async function openMailServer(
   const { cert, key } = pemFiles("good");
   const mails: ReceivedMail[] = [];
   let refusal: string | null = null;
+  let answering: Promise<void> | null = null;
   const server = new SMTPServer({
     ...{ cert: readFileSync(cert), key: readFileSync(key), logger: false, closeTimeout: 100 },
     secure: tls === "implicit",
@@ -60,7 +63,8 @@ export async function openMailServer(
           isSecure: session.secure,
           ...read(Buffer.concat(chunks).toString()),
         });
-        done(null);
+        if (answering === null) done(null);
+        else void answering.then(() => done(null));
       });
     },
   });
@@ -74,6 +78,9 @@ export async function openMailServer(
     mails,
     refuse(why) {
       refusal = why;
+    },
+    answerAfter(ready) {
+      answering = ready;
     },
     close,
   };

@@ -24,6 +24,9 @@ export type Mail = { from: string; to: string; subject: string; text: string; id
 /** `timeout`: for all of it, in milliseconds; `resolve`, for tests: answers instead of the system's resolver. */
 export type SmtpLimits = { clock: Clock; timeout: number; signal?: AbortSignal; resolve?: Resolve };
 
+/** For the connection, and for the greeting, in milliseconds. */
+const GREETING = 30_000;
+
 /** Bytes of one reply of the server. */
 const REPLY = 65_536;
 
@@ -61,10 +64,10 @@ async function withServer<T>(
     const transport = createTransport({
       ...{ host, port, secure: tls === "implicit", requireTLS: tls === "required", ignoreTLS: tls === "none" },
       ...(user !== "" && { auth: { user, pass: password } }),
-      ...{ connectionTimeout: timeout, greetingTimeout: timeout, socketTimeout: timeout },
+      ...{ connectionTimeout: GREETING, greetingTimeout: GREETING, socketTimeout: timeout },
       ...{ maxResponseSize: REPLY, disableFileAccess: true, disableUrlAccess: true },
       getSocket(_, done) {
-        connectTo(server, signal, resolve).then((connection) => {
+        within(GREETING, clock, (limit) => connectTo(server, limit, resolve), { signal }).then((connection) => {
           socket = connection;
           done(null, { connection });
         }, done);

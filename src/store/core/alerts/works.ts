@@ -42,6 +42,7 @@ const FAILED = sql<[number, string, number, string]>(
      WHERE id = ?`,
 );
 const DROP = sql<[string, number]>("DELETE FROM alerts WHERE receiver = ? AND id <= ?");
+const GIVE_BACK = sql<[string]>("UPDATE receivers SET lease = 0 WHERE id = ?");
 const FREE = sql<[]>("UPDATE receivers SET lease = 0 WHERE lease > 0");
 
 export const alertWorks: AlertWorks = {
@@ -70,6 +71,7 @@ export const alertWorks: AlertWorks = {
       const row = await tx.get(RECEIVER, [receiver]);
       if (row === undefined || row.lease === 0 || row.claims !== tx.ids.claimed(claim)) return;
       if (outcome.is === "failed") return tx.write(FAILED, [now, outcome.error, outcome.at, receiver]);
+      if (outcome.is === "cut off") return tx.write(GIVE_BACK, [receiver]);
       tx.write(DROP, [receiver, tx.ids.find("alr", upTo)]);
       tx.write(SENT, [now, now + pause, receiver]);
     }),
