@@ -3,7 +3,7 @@ import { sleep } from "../platform/timing.ts";
 import type { OpenPart, QueuePlace } from "../store/archive/verbs.ts";
 import { headOf, lineOf, restLineOf } from "./line.ts";
 import { writePartFile } from "./part-file.ts";
-import { type ArchiveParts, archivist, clearStrays, holding, putPart, tagOf, withDraft } from "./put-part.ts";
+import { type ArchiveParts, archivist, clearStrays, free, holding, putPart, tagOf, withDraft } from "./put-part.ts";
 import type { Shelf } from "./shelves.ts";
 
 /** Bytes of content that are read at once, and events that are marked, or released, in one transaction. */
@@ -23,6 +23,18 @@ const DAY = 86_400_000;
  * counts: an unfinished part is removed by the next. Rejects where a part cannot be written, or another took over.
  */
 export async function archiveQueued(
+  parts: ArchiveParts,
+  by: string,
+  signal: AbortSignal,
+): Promise<{ archived: number; released: number }> {
+  try {
+    return await archiveDays(parts, by, signal);
+  } finally {
+    await free(parts, by);
+  }
+}
+
+async function archiveDays(
   parts: ArchiveParts,
   by: string,
   signal: AbortSignal,
@@ -50,7 +62,6 @@ export async function archiveQueued(
     released += done.released;
     from = done.next ?? { day: open.day + DAY, after: null };
   }
-  await store.holdArchive({ by, leaseFor: 0 }, clock.now());
   return { archived, released };
 }
 

@@ -1,11 +1,11 @@
 import { lstat, mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { RelayError } from "../errors.ts";
+import { errorLine, RelayError } from "../errors.ts";
 import type { ArchiveFile } from "../model/archive.ts";
 import { giveToOwnerOf } from "../platform/files/file-system.ts";
 import { every } from "../platform/timing.ts";
 import type { Ports } from "../ports.ts";
-import type { ArchiveVerbs, Archivist, OpenPart } from "../store/archive/verbs.ts";
+import type { ArchiveVerbs, Archivist, OpenPart, StrayFile } from "../store/archive/verbs.ts";
 import { examinePartFile } from "./part-file.ts";
 import type { Shelf, Shelves } from "./shelves.ts";
 
@@ -28,6 +28,11 @@ export const archivist = (by: string): Archivist => ({ by, leaseFor: LEASE });
 
 /** Random, so that no other file has the name, and a reader of copies cannot guess it. */
 export const tagOf = ({ random }: Pick<Ports, "random">) => Buffer.from(random.bytes(8)).toString("hex");
+
+/** The next one need not wait for the lease's end, also where this one failed. */
+export async function free({ store, ports }: Pick<ArchiveParts, "store" | "ports">, by: string): Promise<void> {
+  await store.holdArchive({ by, leaseFor: 0 }, ports.clock.now()).catch(() => {});
+}
 
 /** Runs `work`, which may take long, and stays the archivist meanwhile. */
 export async function holding<T>(
@@ -86,11 +91,42 @@ export async function putPart(
   );
 }
 
-/** Removes what was left behind: files that are in no part, and parts that were not finished. */
-export async function clearStrays({ store, shelves }: ArchiveParts, by: string, signal: AbortSignal): Promise<void> {
-  for (const stray of await store.strayFiles(by)) {
-    signal.throwIfAborted();
-    await (await shelves.at(stray.place)).delete(stray.key, signal);
-    while ((await store.dropFile(stray)).isMore);
+/**
+ * Removes what was left behind: files that are in no part, and parts that were not finished. Resolves with what could not be removed:
+ * it stays known, and harms none. `stuck`: keys that are not tried again; those that fail are added.
+ */
+export async function clearStrays(
+  parts: ArchiveParts,
+  by: string,
+  signal: AbortSignal,
+  stuck: Set<string> = new Set(),
+): Promise<StrayFile[]> {
+  const { store, shelves, ports } = parts;
+  const left: StrayFile[] = [];
+  const strays = await store.strayFiles(by);
+  const clear = async () => {
+    for (const stray of strays) {
+      signal.throwIfAborted();
+      const error = stuck.has(stray.key) ? null : await removeFile(stray);
+      if (error !== null) {
+        stuck.add(stray.key);
+        ports.log.warn("a file that the archive does not need cannot be removed", { key: stray.key, error });
+      }
+      if (stuck.has(stray.key)) left.push(stray);
+      else while ((await store.dropFile(stray)).isMore);
+    }
+  };
+  if (strays.length > 0) await holding(parts, by, clear);
+  return left;
+
+  /** Null: it is gone; else why not. */
+  async function removeFile({ key, place }: StrayFile): Promise<string | null> {
+    try {
+      await (await shelves.at(place)).delete(key, signal);
+      return null;
+    } catch (error) {
+      signal.throwIfAborted();
+      return errorLine(error);
+    }
   }
 }

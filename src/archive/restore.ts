@@ -4,7 +4,7 @@ import { sleep } from "../platform/timing.ts";
 import { goesOn, readLine } from "./line.ts";
 import { readPartFile } from "./part-file.ts";
 import type { ArchiveParts } from "./put-part.ts";
-import { eachPart, examinePart } from "./verify.ts";
+import { currentPart, eachPart, examinePart } from "./verify.ts";
 
 /** For how long a restored body stays at least, in milliseconds; a whole day expires at once, so that it may be a day more. */
 export const RESTORED_FOR = 7 * 86_400_000;
@@ -29,9 +29,7 @@ export async function restoreFrom(
   const all = { files: 0, restored: 0, present: 0, unknown: 0, erased: 0 };
   for await (const part of eachPart(parts.store, filter)) {
     onPart?.(part);
-    const wrong = await examinePart(parts, part, signal);
-    if (wrong !== null) throw new RelayError("target_unavailable", wrong.detail);
-    add(all, await restorePart(parts, part, { videoId: wish.videoId, bodies, signal }));
+    add(all, await restoreWhole(parts, part, { videoId: wish.videoId, bodies, signal }));
     all.files++;
   }
   if (all.files === 0) throw new RelayError("not_found", "the archive has no file of that: see archive list");
@@ -42,16 +40,33 @@ function add(to: Restored, more: Restored): void {
   for (const name of Object.keys(more) as (keyof Restored)[]) to[name] += more[name];
 }
 
+type How = { videoId: string | undefined; bodies: number; signal: AbortSignal };
+
+async function restoreWhole(
+  parts: Pick<ArchiveParts, "store" | "shelves" | "ports">,
+  part: ArchivePart,
+  how: How,
+): Promise<Restored> {
+  const wrong = await examinePart(parts, part, how.signal);
+  if (wrong !== null) throw new RelayError("target_unavailable", wrong.detail);
+  const restored = await restorePart(parts, part, how);
+  if (restored !== null) return restored;
+  const now = await currentPart(parts.store, part);
+  if (now !== null && now.key !== part.key) return restoreWhole(parts, now, how);
+  throw new RelayError("target_unavailable", `${part.key} is missing`);
+}
+
 type Line = ReturnType<typeof readLine>;
 
+/** Null: its file is gone. */
 async function restorePart(
   { store, shelves, ports: { clock } }: Pick<ArchiveParts, "store" | "shelves" | "ports">,
   part: ArchivePart,
-  { videoId, bodies, signal }: { videoId: string | undefined; bodies: number; signal: AbortSignal },
-): Promise<Restored> {
+  { videoId, bodies, signal }: How,
+): Promise<Restored | null> {
   const counts: Restored = { restored: 0, present: 0, unknown: 0, erased: 0 };
   const source = await (await shelves.at(part.place)).read(part.key, signal);
-  if (source === null) throw new RelayError("target_unavailable", `${part.key} is missing`);
+  if (source === null) return null;
   const { lines } = readPartFile(source);
   await lines.next();
   let some: Line[] = [];

@@ -1,31 +1,69 @@
-import { RelayError } from "../errors.ts";
-import type { ArchivePart } from "../model/archive.ts";
+import { errorLine, RelayError } from "../errors.ts";
+import { type ArchivePart, isFileOf } from "../model/archive.ts";
 import { goesOn, headOf, readLine } from "./line.ts";
 import { readPartFile, writePartFile } from "./part-file.ts";
-import { type ArchiveParts, archivist, clearStrays, holding, putPart, tagOf, withDraft } from "./put-part.ts";
+import { type ArchiveParts, archivist, clearStrays, free, holding, putPart, tagOf, withDraft } from "./put-part.ts";
 
 /**
- * Writes the parts anew that have events of videos which were erased, without them; resolves with how many parts. The old file is
- * removed before that counts as done. Killed at any moment it begins again with the part. Rejects where a part cannot be read or
- * written, or another is at work on the archive (RelayError "conflict").
+ * Writes the parts anew that have events of videos which were erased, without them; resolves with how many parts, and the ids of
+ * those that failed, which is logged: the others do not wait for them. `isPutOff`: parts that are left for later. The old file is
+ * removed before that counts as done. Killed at any moment it begins again with the part. Rejects where another is at work on the
+ * archive (RelayError "conflict").
  */
-export async function rewriteErased(parts: ArchiveParts, by: string, signal: AbortSignal): Promise<number> {
+export async function rewriteErased(
+  parts: ArchiveParts,
+  by: string,
+  signal: AbortSignal,
+  isPutOff: (part: string) => boolean = () => false,
+): Promise<{ rewritten: number; failed: string[] }> {
   const { store, ports } = parts;
   const { clock, log } = ports;
-  let count = 0;
-  for (let next = await store.partToRewrite(); next !== null; next = await store.partToRewrite()) {
-    signal.throwIfAborted();
-    await store.holdArchive(archivist(by), clock.now());
-    await clearStrays(parts, by, signal);
-    const { part, videoIds } = next;
-    const left = await rewritePart(parts, part, { videoIds, by, signal });
-    await clearStrays(parts, by, signal);
-    await store.endErasures(part.id, videoIds);
-    log.info("archive rewritten", { key: part.key, erased: part.events - left });
-    count++;
+  const stuck = new Set<string>();
+  const failed: string[] = [];
+  let tried = 0;
+  try {
+    for (let next = await store.partToRewrite(null); next !== null; next = await store.partToRewrite(next.part.id)) {
+      signal.throwIfAborted();
+      const { part, videoIds } = next;
+      if (isPutOff(part.id)) continue;
+      await store.holdArchive(archivist(by), clock.now());
+      tried++;
+      try {
+        const left = await takeOut(parts, next, { by, signal, stuck });
+        log.info("archive rewritten", { key: part.key, erased: part.events - left });
+      } catch (error) {
+        signal.throwIfAborted();
+        // Where another took over, this says so.
+        await store.holdArchive(archivist(by), clock.now());
+        failed.push(part.id);
+        const videoId = videoIds.slice(0, SHOWN).join(" ") + (videoIds.length > SHOWN ? " …" : "");
+        log.warn("what was erased is still in the archive", { key: part.key, videoId, error: errorLine(error) });
+      }
+    }
+  } finally {
+    if (tried > 0) await free(parts, by);
   }
-  if (count > 0) await store.holdArchive({ by, leaseFor: 0 }, clock.now());
-  return count;
+  return { rewritten: tried - failed.length, failed };
+}
+
+/** Videos that a line of the log names. */
+const SHOWN = 3;
+
+type How = { by: string; signal: AbortSignal; stuck: Set<string> };
+
+/** Resolves with how many events are left in the part, once it has nothing of these videos, and no file has that was it. */
+async function takeOut(
+  parts: ArchiveParts,
+  { part, videoIds }: { part: ArchivePart; videoIds: string[] },
+  { by, signal, stuck }: How,
+): Promise<number> {
+  await clearStrays(parts, by, signal, stuck);
+  const left = await rewritePart(parts, part, { videoIds, by, signal });
+  const stray = (await clearStrays(parts, by, signal, stuck)).find(({ key }) => isFileOf(part, key));
+  if (stray !== undefined)
+    throw new RelayError("target_unavailable", `${stray.key}, which it was before, cannot be removed`);
+  await parts.store.endErasures(part.id, videoIds);
+  return left;
 }
 
 /** Resolves with how many events are left. A part that has nothing of these videos stays as it is. */
@@ -60,7 +98,7 @@ async function rewritePart(
       if (read.file().sha256 !== part.sha256)
         throw new RelayError("target_unavailable", `${part.key} in the archive is not what was written there`);
       if (made.events === part.events) return made.events;
-      const { place, folder, shelf } = await shelves.present();
+      const { place, folder, shelf } = await shelves.instead(part.place);
       const wish = { place, folder, tag: tagOf(ports), ...archivist(by) };
       const to = await store.beginRewrite(part.id, wish, clock.now());
       await putPart({ ...to, shelf }, path, made, signal);

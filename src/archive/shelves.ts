@@ -21,6 +21,8 @@ export type ArchiveTargets = { present: Shelf; presentId: string; at(id: string)
 export type Shelves = {
   /** Where new parts go; `folder`: below which keys begin. */
   present(): Promise<{ place: ArchivePlace; folder: string | null; shelf: Shelf }>;
+  /** Where the file goes that takes the place of one there: as new ones, or, where nothing is archived any longer, beside it. */
+  instead(place: ArchivePlace): Promise<{ place: ArchivePlace; folder: string | null; shelf: Shelf }>;
   /** Where a part lies. RelayError("target_unavailable") where that cannot be reached. */
   at(place: ArchivePlace): Promise<Shelf>;
 };
@@ -53,7 +55,7 @@ export function openShelves(options: {
     throw new RelayError("target_unavailable", `${line}: set retention.archive.dir to a folder of its own`);
   }
 
-  return {
+  const shelves: Shelves = {
     async present() {
       if (archive === null) throw new RelayError("conflict", "retention.archive is not set: nothing is archived");
       if (archive !== "target") {
@@ -64,6 +66,11 @@ export function openShelves(options: {
       }
       const { present, presentId } = await targets();
       return { place: { target: presentId }, folder: ARCHIVE_FOLDER, shelf: present };
+    },
+
+    async instead(place) {
+      if (archive !== null) return shelves.present();
+      return { place, folder: "target" in place ? ARCHIVE_FOLDER : null, shelf: await shelves.at(place) };
     },
 
     async at(place) {
@@ -81,4 +88,5 @@ export function openShelves(options: {
       }
     },
   };
+  return shelves;
 }

@@ -34,7 +34,7 @@ export async function examinePart(
     const source = await (await shelves.at(part.place)).read(key, signal);
     if (source === null) {
       // It may have been written anew meanwhile.
-      const now = await current(store, part);
+      const now = await currentPart(store, part);
       return now !== null && now.key !== key
         ? examinePart({ shelves, store }, now, signal)
         : { part, fault: "missing", detail: `${key} is missing` };
@@ -56,7 +56,8 @@ export async function examinePart(
   }
 }
 
-async function current(
+/** The part as it is now; null: there is none any longer. */
+export async function currentPart(
   store: Pick<ArchiveVerbs, "archiveParts">,
   { id, day }: ArchivePart,
 ): Promise<ArchivePart | null> {

@@ -59,6 +59,10 @@ export function nameOfPart({ day, number }: Pick<ArchivePart, "day" | "number">,
   return `${nameOfDay(day)}.${number}-${tag}.jsonl.gz`;
 }
 
+/** Whether a file was made for this part, by its key. */
+export const isFileOf = ({ day, number }: Pick<ArchivePart, "day" | "number">, key: string): boolean =>
+  key.slice(key.lastIndexOf("/") + 1).startsWith(`${nameOfDay(day)}.${number}-`);
+
 /** A target keeps parts below this; no id and no template makes such a key, and no media row has one: it is never served. */
 export const ARCHIVE_FOLDER = "~archive";
 

@@ -41,12 +41,16 @@ export function startPruning(parts: Parts): { stop(): Promise<void> } {
   const archive = archiverOf(parts);
   const retention = startRetention({ store, ports, retention: () => config().retention, archive });
   let turn = Promise.resolve();
+  /** When parts that failed are tried again, by their ids; times of the monotonic clock. */
+  const putOff = new Map<string, number>();
   let notBefore = Number.NEGATIVE_INFINITY;
 
   async function rewrite(): Promise<void> {
     if (clock.elapsed() < notBefore) return;
     try {
-      await rewriteErased(archiveOf(parts), by, stopped.signal);
+      const isPutOff = (part: string) => clock.elapsed() < (putOff.get(part) ?? Number.NEGATIVE_INFINITY);
+      const { failed } = await rewriteErased(archiveOf(parts), by, stopped.signal, isPutOff);
+      for (const part of failed) putOff.set(part, clock.elapsed() + AGAIN_AFTER);
     } catch (error) {
       if (stopped.signal.aborted || (error instanceof RelayError && error.code === "conflict")) return;
       notBefore = clock.elapsed() + AGAIN_AFTER;

@@ -16,6 +16,7 @@ import { restoreFrom } from "../../src/archive/restore.ts";
 import { rewriteErased } from "../../src/archive/rewrite.ts";
 import type { Shelf } from "../../src/archive/shelves.ts";
 import { codeOf } from "../../src/errors.ts";
+import type { ArchivePlace } from "../../src/model/archive.ts";
 import { nothingPruned } from "../../src/model/retention.ts";
 import type { Store } from "../../src/store/store.ts";
 import { type Aged, openAged, partsOf, pruneAged } from "../support/archive.ts";
@@ -211,6 +212,100 @@ test("an erased video leaves the archive, whenever the relay is killed meanwhile
   }
 });
 
+test("what was erased leaves an archive that is not filled any longer", async (t) => {
+  const at = await openAged(t, [...many(4), remove(1)]);
+  await pruneAged(at, "first");
+  await at.store.forgetVideo("v1", at.clock.now());
+  const config = { ...at.config, retention: { ...at.config.retention, archive: null } };
+  assert.deepEqual(await rewriteErased(partsOf({ ...at, config }), "me", signal), { rewritten: 2, failed: [] });
+  assert.deepEqual([...at.archived().values()].map(({ videoId }) => videoId).sort(), ["v0", "v2", "v3"]);
+  assert.equal(readdirSync(at.folder).length, 2);
+});
+
+test("a part that is damaged, or whose old file cannot be removed, holds no other's erasure up, and is named", async (t) => {
+  const at = await openAged(t, many(3), { days: 3 });
+  await pruneAged(at, "first");
+  const [third, second, first] = await at.store.archiveParts({ limit: 9 });
+  const { parts, warnings } = heard(at);
+  writeFileSync(join(at.folder, first!.key), "x");
+  const { at: shelfAt } = parts.shelves;
+  let sticks = true;
+  parts.shelves.at = async (place) => {
+    const shelf = await shelfAt(place);
+    const stuck = async (key: string, until: AbortSignal) => {
+      if (sticks && key === second!.key) throw new Error("it may not be removed");
+      await shelf.delete(key, until);
+    };
+    return { ...shelf, delete: stuck };
+  };
+  for (const video of ["v0", "v1", "v2"]) await at.store.forgetVideo(video, at.clock.now());
+  const ended = async () => (await at.store.audit({ limit: 9, verb: "archive forget" })).map(({ subject }) => subject);
+  const { rewritten, failed } = await rewriteErased(parts, "me", signal, (id) => id === third!.id);
+  assert.deepEqual([rewritten, failed, await ended()], [0, [first!.id, second!.id], []]);
+  const said = warnings.filter(({ message }) => message === "what was erased is still in the archive");
+  assert.deepEqual(
+    said.map(({ key, videoId }) => [key, videoId]),
+    [
+      [first!.key, "v0"],
+      [second!.key, "v1"],
+    ],
+  );
+  assert.match(said[0]!.error!, /end of file|header/);
+  assert.match(said[1]!.error!, /which it was before, cannot be removed$/);
+  // Now the second is only to lose its old file.
+  const again = await rewriteErased(parts, "me", signal);
+  assert.deepEqual([again, await ended()], [{ rewritten: 1, failed: [first!.id, second!.id] }, ["v2"]]);
+  sticks = false;
+  assert.deepEqual(await rewriteErased(parts, "me", signal), { rewritten: 1, failed: [first!.id] });
+  assert.deepEqual((await ended()).sort(), ["v1", "v2"]);
+  assert.ok(!readdirSync(at.folder).includes(second!.key));
+});
+
+test("what cannot be removed from a place that is gone holds nothing up; and a failure leaves the archive free", async (t) => {
+  const at = await openAged(t, many(4));
+  const { parts, warnings } = heard(at);
+  const { present } = parts.shelves;
+  const full = () => Promise.reject(new Error("no such bucket"));
+  parts.shelves.present = async () => {
+    const { shelf } = await present();
+    return { place: { target: "tgt_1" }, folder: "~archive", shelf: { ...shelf, put: full } };
+  };
+  assert.equal((await pruneAged(at, "first", parts)).archiveError, "no such bucket");
+  parts.shelves.present = present;
+  const { archiveError, archived, isWhole } = await pruneAged(at, "second", parts);
+  assert.deepEqual([archiveError, archived, isWhole], [null, 4, true]);
+  assert.equal(await bodies(at), 0);
+  const [left] = await at.store.strayFiles("second");
+  assert.ok(left, "it stays known");
+  assert.ok(warnings.some(({ key, error }) => key === left.key && /there is no target/.test(error!)));
+});
+
+/** The parts of an archive, and what they warn of. */
+function heard(at: Aged) {
+  const parts = partsOf(at);
+  const warnings: Record<string, string>[] = [];
+  const { ports } = parts;
+  const warn = (message: string, more: object = {}) => void warnings.push({ message, ...more });
+  return { parts: { ...parts, ports: { ...ports, log: { ...ports.log, warn } } }, warnings };
+}
+
+test("a part that is written anew while it is restored is read where it lies then", async (t) => {
+  const at = await openAged(t, [...many(2), remove(1)], { days: 1 });
+  await pruneAged(at, "first");
+  await at.store.forgetVideo("v1", at.clock.now());
+  const parts = partsOf(at);
+  const archiveParts: Store["archiveParts"] = async (wish) => {
+    const found = await at.store.archiveParts(wish);
+    await rewriteErased(partsOf(at), "me", signal);
+    return found;
+  };
+  const store = new Proxy(at.store, {
+    get: (target, name) => (name === "archiveParts" ? archiveParts : Reflect.get(target, name)),
+  });
+  const done = await restoreFrom({ ...parts, store }, { bodies: 1 }, { signal });
+  assert.deepEqual(done, { files: 1, restored: 1, present: 0, unknown: 0, erased: 0 });
+});
+
 test("a file that is damaged is not restored from, and one that cannot be written is a failure that is kept", async (t) => {
   const at = await openAged(t, many(2), { days: 1 });
   const failing = partsOf(at);
@@ -284,7 +379,11 @@ async function dieAt(at: Aged, step: number, work: (parts: ReturnType<typeof par
         const { shelf, ...rest } = await shelves.present();
         return { ...rest, shelf: dying<Shelf>(shelf) };
       },
-      at: async (place: Parameters<typeof shelves.at>[0]) => dying<Shelf>(await shelves.at(place)),
+      async instead(place: ArchivePlace) {
+        const { shelf, ...rest } = await shelves.instead(place);
+        return { ...rest, shelf: dying<Shelf>(shelf) };
+      },
+      at: async (place: ArchivePlace) => dying<Shelf>(await shelves.at(place)),
     },
   };
   await work(mortal).catch((error) => assert.match(String(error), /killed/));

@@ -91,8 +91,8 @@ export type ArchiveVerbs = {
   /** Keeps why it could not be archived; null: it was. True: that is news. */
   noteArchive(error: string | null, now: number): Promise<boolean>;
 
-  /** The next part that has events of videos that were erased; null: there is none. */
-  partToRewrite(): Promise<{ part: ArchivePart; videoIds: string[] } | null>;
+  /** The next part, behind `after`, that has events of videos that were erased; null: there is none. */
+  partToRewrite(after: string | null): Promise<{ part: ArchivePart; videoIds: string[] } | null>;
   /** Begins the file that takes the place of this part's. */
   beginRewrite(
     part: string,

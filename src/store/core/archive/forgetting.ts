@@ -15,9 +15,9 @@ const PLAN_ALL = sql<[number]>(
   `INSERT INTO archive_erasures (video, part, done) SELECT video, part, 0 FROM archive_videos WHERE video = ?
    ON CONFLICT (video, part) DO UPDATE SET done = 0`,
 );
-const NEXT = sql<[], { part: number }>(
+const NEXT = sql<[number], { part: number }>(
   `SELECT e.part FROM archive_erasures e JOIN archive_parts p ON p.id = e.part
-   WHERE e.done = 0 AND p.state = 'kept' ORDER BY e.part LIMIT 1`,
+   WHERE e.done = 0 AND p.state = 'kept' AND e.part > ? ORDER BY e.part LIMIT 1`,
 );
 const VIDEOS = sql<[number], { id: number; video_id: string }>(
   `SELECT v.id, v.video_id FROM archive_erasures e JOIN videos v ON v.id = e.video WHERE e.part = ? AND e.done = 0`,
@@ -41,9 +41,10 @@ export const planAll = (tx: Tx, video: number) => tx.changed(PLAN_ALL, [video]);
 
 export async function next(
   tx: Tx,
+  after: number,
   partOf: (id: number) => Promise<ArchivePart>,
 ): Promise<{ part: ArchivePart; videoIds: string[] } | null> {
-  const row = await tx.get(NEXT, []);
+  const row = await tx.get(NEXT, [after]);
   if (row === undefined) return null;
   const videos = await tx.all(VIDEOS, [row.part]);
   return { part: await partOf(row.part), videoIds: videos.map(({ video_id }) => video_id) };

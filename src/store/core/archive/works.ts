@@ -49,7 +49,11 @@ export const archiveWorks: ArchiveWorks = {
     run: (error, now) => job((tx) => note(tx, error, now)),
   },
 
-  partToRewrite: () => job((tx) => forgetting.next(tx, async (id) => parts.show(tx, (await tx.get(BY_ID, [id]))!))),
+  partToRewrite: (after) =>
+    job((tx) => {
+      const from = after === null ? 0 : tx.ids.read("arc", after);
+      return forgetting.next(tx, from, async (id) => parts.show(tx, (await tx.get(BY_ID, [id]))!));
+    }),
   beginRewrite: (part, wish, now) => job((tx) => parts.beginRewrite(tx, part, wish, now)),
   keepRewritten: (part, to, file, archivist, now) =>
     job((tx) => parts.keepRewritten(tx, part, to, file, archivist, now)),
