@@ -22,16 +22,18 @@ export async function judgeRetention(
   // With an archive whole days go.
   const late = retention.archive == null ? DAY : 2 * DAY;
   const isBehind = oldestBody !== null && Date.parse(oldestBody) < now - retention.bodies - late;
+  const archive = retention.archive == null ? null : await store.archiveState();
+  const none = archive?.isBehind ? "all bodies that are left wait to be archived" : "no event has a body";
   const pruned = isBehind
     ? warning(
         `bodies wait to be pruned since ${oldestBody}, and ${kept}`,
         "the relay prunes them hourly while it runs, a database of before 0.3 within hours; wochit-relay prune does it now",
       )
-    : ok(oldestBody === null ? `no event has a body, and ${kept}` : `the oldest body is of ${oldestBody}, and ${kept}`);
+    : ok(oldestBody === null ? `${none}, and ${kept}` : `the oldest body is of ${oldestBody}, and ${kept}`);
   const line = `${formatSize(bytes)}, of which ${formatSize(free)} are free for what comes`;
   const isHollow = !givesBack && free > MUCH && free > MUCH_OF_IT * bytes;
   const advice = "to give that to the disk, stop the relay and run wochit-relay prune --compact, once";
-  const archived = retention.archive == null ? [] : [of("archive", judgeArchive(await store.archiveState(), now))];
+  const archived = archive === null ? [] : [of("archive", judgeArchive(archive, now))];
   return [of("retention", pruned), ...archived, of("size", isHollow ? warning(line, advice) : ok(line))];
 }
 

@@ -55,6 +55,8 @@ test("an archive that fails, or still has what was erased, is said; with one, wh
   const [, failing] = await archived({ failing: { since: NOW - 3 * DAY, error: "no room" } });
   assert.equal(failing!.state, "failed");
   assert.match(failing!.detail, /^what has expired cannot be archived, and is not pruned, since 3 d: no room$/);
+  const [waiting] = await judge(null, undefined, { archive: "target", state: { ...ARCHIVED, isBehind: true } });
+  assert.match(waiting!.detail, /^all bodies that are left wait to be archived, and /);
   const [, erased] = await archived({ toRewrite: 1 });
   assert.equal(erased!.state, "warning");
   assert.equal((await judge(NOW - 92 * DAY - 1, undefined, { archive: "target" }))[0]!.state, "warning");
