@@ -1,5 +1,7 @@
 import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
+import { shortTime } from "../actions/format.ts";
+import { isoTime } from "../actions/json.ts";
 import type { MailReceiver, WebhookReceiver } from "../config/schema.ts";
 import type { Alert } from "../model/alert.ts";
 import type { Mail } from "../platform/net/smtp.ts";
@@ -9,19 +11,38 @@ const MOST = 5;
 const CHARACTERS = 1_900;
 const LINE = 240;
 
-const SAYS: Record<Alert["says"], string> = { begins: "", lasts: "still: ", flaps: "comes and goes: ", ends: "over: " };
+const SAYS: Record<Alert["says"], string> = { begins: "", lasts: "still: ", flaps: "comes and goes: ", ends: "" };
 
 /** What is sent to a receiver. `id` is the same for the same alerts, however often they are sent. */
 export type Message = { id: string; title: string; text: string; json: object };
 
 /** A message about these. `relay`: how the relay is reached, for one who has several; `at`: milliseconds since 1970. */
 export function messageOf(alerts: Alert[], { relay, at }: { relay: string; at: number }): Message {
-  const said = alerts.map(({ at, ...alert }) => ({ ...alert, at: new Date(at).toISOString() }));
+  const said = alerts.map(({ at, began, ...alert }) => ({
+    ...{ ...alert, at: isoTime(at) },
+    ...(began !== undefined && { began: isoTime(began) }),
+  }));
+  const last = lastWords(alerts);
   return {
     id: hash("sha256", alerts.map(({ id }) => id).join()).slice(0, 32),
-    ...{ title: titleOf(alerts, relay), text: linesOf(alerts) },
+    ...{ title: titleOf(last, relay), text: linesOf(last) },
     json: { type: "relay.alerts", relay, at: new Date(at).toISOString(), alerts: said },
   };
+}
+
+/** Of each alarm what was said last: a message that comes late does not call what is over a thing that needs someone. */
+function lastWords(alerts: Alert[]): Alert[] {
+  const last = new Map<string, Alert>();
+  for (const alert of alerts) {
+    const key = `${alert.name}\n${alert.subject}`;
+    const former = last.get(key);
+    // One that begins says what helps, and is as new to the reader as it was.
+    if (former?.says === "begins" && alert.says === "lasts") continue;
+    last.delete(key);
+    const began = former?.says === "begins" ? former.at : undefined;
+    last.set(key, alert.says === "ends" && began !== undefined ? { began, ...alert } : alert);
+  }
+  return [...last.values()];
 }
 
 /** A message that stands for no alarm. */
@@ -73,8 +94,11 @@ function linesOf(alerts: Alert[]): string {
   const lines: string[] = [];
   const shown = alerts.slice(0, MOST);
   let room = CHARACTERS - shown.length * LINE - LINE;
-  for (const { says, name, severity, what, means, commands } of shown) {
-    lines.push(plain(`${severity === "page" && says !== "ends" ? "!" : "-"} ${SAYS[says]}${what} (${name})`));
+  for (const alert of shown) {
+    const { says, name, severity, what, means, commands } = alert;
+    lines.push(
+      plain(`${severity === "page" && says !== "ends" ? "!" : "-"} ${SAYS[says]}${timesOf(alert)}${what} (${name})`),
+    );
     const help = [means, ...commands.slice(0, 2)].map((line) => `  ${plain(line)}`);
     const length = help.join("\n").length;
     if (says !== "begins" || length >= room) continue;
@@ -83,6 +107,12 @@ function linesOf(alerts: Alert[]): string {
   }
   if (alerts.length > MOST) lines.push(`and ${alerts.length - MOST} more: wochit-relay status`);
   return lines.join("\n");
+}
+
+/** `began 2026-01-31 08:00:00Z, over 2026-01-31 08:15:00Z: ` */
+function timesOf({ says, at, began }: Alert): string {
+  if (says !== "ends") return "";
+  return `${began === undefined ? "" : `began ${shortTime(isoTime(began))}, `}over ${shortTime(isoTime(at))}: `;
 }
 
 /** One line, without what a chat takes for a mention or a link: names in it come from payloads and answers. */

@@ -19,8 +19,11 @@ export type AlarmWords = {
 /** An alarm that stands. `holds`: for how long it must before it begins, in milliseconds. */
 export type StandingAlarm = AlarmWords & { holds: number; mayBegin: boolean };
 
-/** What is to be said of an alarm. `at`: since when that is so, milliseconds since 1970. The same id is said once. */
-export type Alert = AlarmWords & { id: string; says: Said; at: number };
+/**
+ * What is to be said of an alarm. `at`: since when that is so; `began`: of one that ends, when it began. Milliseconds since 1970.
+ * The same id is said once.
+ */
+export type Alert = AlarmWords & { id: string; says: Said; at: number; began?: number };
 
 /**
  * How far one alarm of one subject has come. "holding": it stands, and has not for as long as it must. `since`: when it began to

@@ -107,7 +107,8 @@ test("a message names at most five, mentions nobody, and fits the shortest limit
     ...{ id: "alr_1", says: "begins", at: 0, name: "MediaLinkDiesSoon", severity: "page", subject: null },
     ...{ what: `<!channel> @everyone ${"long ".repeat(99)}\nnext`, means: "m".repeat(999), commands: ["a", "b", "c"] },
   };
-  const { body } = bodyOf("slack", messageOf(Array(9).fill(alert), { relay: "https://relay.example.com", at: 0 }));
+  const alerts = Array.from({ length: 9 }, (_, n) => ({ ...alert, subject: `app-${n}` }));
+  const { body } = bodyOf("slack", messageOf(alerts, { relay: "https://relay.example.com", at: 0 }));
   const { text } = JSON.parse(String(body));
   assert.doesNotMatch(text, /<|@everyone/);
   assert.match(text, /and 4 more: wochit-relay status$/);

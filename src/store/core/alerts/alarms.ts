@@ -1,4 +1,4 @@
-import type { AlarmState, AlarmWords, Alert, Receiver, Said, Severity } from "../../../model/alert.ts";
+import type { AlarmState, AlarmWords, Alert, Receiver, Severity } from "../../../model/alert.ts";
 import { type Course, moveOn } from "../../../rules/alarms/course.ts";
 import type { AlertVerbs } from "../../alerts.ts";
 import * as meta from "../rows/meta.ts";
@@ -71,7 +71,8 @@ export async function note(tx: Tx, seen: Seen, now: number): Promise<Noted> {
     keep(tx, words, course, former);
     if (says !== null) {
       said++;
-      say(tx, words, { says, at: now }, receivers);
+      const began = says === "ends" ? (before?.since ?? null) : null;
+      say(tx, words, { says, at: now, ...(began !== null && { began }) }, receivers);
     } else if (course?.isKnown && !isSilenced) {
       say(tx, words, { says: course.flaps ? "flaps" : "begins", at: course.changedAt }, added);
     }
@@ -128,7 +129,7 @@ function keep(tx: Tx, words: AlarmWords, course: Course | null, former: Row | un
   if (row.course !== former?.course || row.words !== former.words) SET(tx, row);
 }
 
-function say(tx: Tx, words: AlarmWords, what: { says: Said; at: number }, receivers: Receiver[]): void {
+function say(tx: Tx, words: AlarmWords, what: Pick<Alert, "says" | "at" | "began">, receivers: Receiver[]): void {
   const { name, severity, subject: of } = words;
   const subject = of ?? "";
   const to = receivers.filter(({ atLeast }) => isFor(atLeast, severity));
