@@ -1,4 +1,4 @@
-// An app that verifies each message of the relay, and prints its type and video.
+// An app that verifies each message of the relay, and prints its type, its video, and where that is.
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -21,8 +21,8 @@ function isSigned(headers, body, now = Date.now()) {
 const server = createServer(async (request, response) => {
   const body = Buffer.concat(await request.toArray());
   if (!isSigned(request.headers, body)) return response.writeHead(401).end();
-  const { type, wochitVideoId } = JSON.parse(body);
-  console.log(`verified: ${type} ${wochitVideoId}`);
+  const { type, wochitVideoId, videoUrl } = JSON.parse(body);
+  console.log(["verified:", type, wochitVideoId, videoUrl].filter(Boolean).join(" "));
   response.writeHead(204).end();
 });
 server.listen(Number(process.env.PORT ?? 3000), () => console.log(`listening on ${server.address().port}`));

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { scripts } from "../../src/cli/completion/scripts.ts";
 import { ROOT } from "../root.ts";
-import { readDocuments } from "./documents.ts";
+import { readContainers, readDocuments } from "./documents.ts";
 import { assertKnownLibraries, DEPENDS } from "./libraries.ts";
 import { runTool } from "./run-tool.ts";
 import type { Versions } from "./versions.ts";
@@ -82,6 +82,7 @@ function shipped({ binary, versions, manPages, thirdParty, units }: DebianParts)
     ...readDocuments()
       .filter(({ path }) => path !== "CHANGELOG.md") // Debian has a name of its own for it.
       .map(({ path, content }) => ({ path: `${DOC}/${path}.gz`, content: packed(content) })),
+    ...readContainers().map(({ path, content }) => ({ path: `${DOC}/${path}`, content })),
     { path: `${DOC}/THIRD-PARTY-LICENSES.gz`, content: packed(thirdParty) },
     { path: `${DOC}/examples/config.json`, content: ours("config.example.json") },
     ...["alerts.yaml", "grafana.json"].map((name) => ({

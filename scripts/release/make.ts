@@ -4,7 +4,7 @@ import process from "node:process";
 import { ROOT } from "../root.ts";
 import { listBundled } from "./bom.ts";
 import { DEBIAN_ARCHITECTURES, makeDebianPackage } from "./debian.ts";
-import { readDocuments } from "./documents.ts";
+import { readContainers, readDocuments } from "./documents.ts";
 import { compiledIn, writeLicenses } from "./licenses.ts";
 import { writeManPages } from "./man-page.ts";
 import { type Native, writeSbom } from "./sbom.ts";
@@ -75,6 +75,7 @@ export async function makeRelease({
       ...["config.example.json", "LICENSE"].map((path) => ({ path, content: ours(path) })),
       ...MONITORING.map((path) => ({ path, content: ours(`scripts/${path}`) })),
       ...readDocuments(),
+      ...readContainers(),
     ];
     if (target.startsWith("linux-")) {
       entries.push(...Object.entries(units).map(([path, content]) => ({ path, content })));

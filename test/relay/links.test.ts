@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { rmSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import Database from "better-sqlite3";
@@ -111,9 +111,10 @@ test("by the API the next link is signed anew, and a keep that is none is refuse
     const headers = { authorization: `Bearer ${TOKEN}` };
     const ask = (method: string, path: string, body: object | null = null) =>
       send(Number(port), { method, path: `/api/v1${path}`, headers }, body === null ? "" : JSON.stringify(body));
-    for (const keep of ["", "1", "-1s", "month", "99999d"]) {
+    for (const keep of ["", "1", "-1s", "month", "99999d", `1${"0".repeat(60_000)}s`]) {
       const refused = await ask("POST", "/media/links/rotate", { keep });
       assert.deepEqual([refused.status, refused.json.error.code], [400, "bad_request"], keep);
+      assert.ok(JSON.stringify(refused.json).length < 500, "what is refused is not repeated");
     }
     const { json } = await ask("POST", "/media/links/rotate", { keep: "0s" });
     assert.deepEqual([json.keptUntil, json.links], [null, "signed"]);
@@ -124,6 +125,16 @@ test("by the API the next link is signed anew, and a keep that is none is refuse
     assert.equal(await shown(), next);
     const kept = (await ask("POST", "/media/links/rotate")).json;
     assert.equal(Date.parse(kept.keptUntil) - Date.parse(kept.rotatedAt), 30 * DAY);
+  });
+});
+
+test("of copies in a bucket the command says that addresses which were led to live on for a while", async (t) => {
+  await withCopy(async ({ relay }) => {
+    const config = join(tempFolder(t), "config.json");
+    const target = { type: "s3", bucket: "media", region: "eu-central-1", accessKeyId: "a", secretAccessKey: "b" };
+    writeFileSync(config, JSON.stringify({ dataDir: join(relay.dir, "data"), mirror: { target } }));
+    const { stdout } = await callCli(["media", "links", "rotate", "--keep", "0s", "--yes", "--config", config]);
+    assert.match(stdout, /have ended\nan address in the bucket that a link has led to lives for up to 6 h more\n/);
   });
 });
 

@@ -10,7 +10,7 @@ import { type DebianParts, makeDebianPackage } from "../../scripts/release/debia
 import { assertKnownLibraries } from "../../scripts/release/libraries.ts";
 import { runTool } from "../../scripts/release/run-tool.ts";
 import { tempFolder } from "../support/folder.ts";
-import { documents, STAND_IN, VERSIONS, whyNoDebianTools } from "./release-parts.ts";
+import { CONTAINERS, documents, STAND_IN, VERSIONS, whyNoDebianTools } from "./release-parts.ts";
 
 const skip = whyNoDebianTools();
 
@@ -53,6 +53,7 @@ test("the Debian package holds each file where it belongs, root's, with its mode
         "./usr/share/doc/",
         `${doc}/`,
         `${doc}/docs/`,
+        `${doc}/docs/containers/`,
         `${doc}/examples/`,
         "./usr/share/fish/",
         "./usr/share/fish/vendor_completions.d/",
@@ -69,6 +70,7 @@ test("the Debian package holds each file where it belongs, root's, with its mode
     "./usr/bin/wochit-relay": "-rwxr-xr-x",
     "./usr/lib/systemd/system/wochit-relay.service": "-rw-r--r--",
     "./usr/lib/systemd/system/wochit-relay.socket": "-rw-r--r--",
+    ...Object.fromEntries(CONTAINERS.map((path) => [`${doc}/${path}`, "-rw-r--r--"])),
     ...Object.fromEntries(
       documents()
         .filter((path) => path !== "CHANGELOG.md")

@@ -18,6 +18,11 @@ export function whyNoDebianTools(): string | false {
   return missing.length === 0 ? false : `no ${missing.join(" and ")} here: apt install dpkg binutils`;
 }
 
+/** What docs/INSTALL.md has for containers, and must be in a release, too. */
+export const CONTAINERS = ["app.mjs", "compose.yaml", "kubernetes.yaml", "relay.json"].map(
+  (name) => `docs/containers/${name}`,
+);
+
 /** The documents that a release must hold: those at the top level, those in docs/, and those that the README links to. */
 export function documents(): string[] {
   const linked = [...readFileSync("README.md", "utf8").matchAll(/\]\(([\w/.-]+\.md)[)#]/g)].map(([, path]) => path!);

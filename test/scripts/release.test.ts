@@ -14,7 +14,7 @@ import { commands } from "../../src/cli/commands/table.ts";
 import { sha256Of } from "../support/bytes.ts";
 import { tempFolder } from "../support/folder.ts";
 import { callCli } from "../support/spawn.ts";
-import { documents, STAND_IN, VERSIONS, whyNoDebianTools } from "./release-parts.ts";
+import { CONTAINERS, documents, STAND_IN, VERSIONS, whyNoDebianTools } from "./release-parts.ts";
 
 const NATIVE = { node: { node: "24.21.0", openssl: "3.5.4", modules: "137" }, sqlite: "3.54.1" };
 const skip = whyNoDebianTools();
@@ -80,6 +80,8 @@ test("a release is the program, a tarball, a Debian package, an SBOM, and sums t
     [`${top}/THIRD-PARTY-LICENSES`]: plain,
     ...Object.fromEntries(documents().map((path) => [`${top}/${path}`, plain])),
     [`${top}/docs/`]: "drwxr-xr-x root/root",
+    [`${top}/docs/containers/`]: "drwxr-xr-x root/root",
+    ...Object.fromEntries(CONTAINERS.map((path) => [`${top}/${path}`, plain])),
     [`${top}/config.example.json`]: plain,
     [`${top}/alerts.yaml`]: plain,
     [`${top}/grafana.json`]: plain,

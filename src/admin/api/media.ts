@@ -80,7 +80,12 @@ export const mediaOperations: Operation[] = [
     more: "Send what holds links again (POST /replay) before the earlier ones end. The secret is never shown.",
     body: v.strictObject({
       keep: v.optional(
-        v.pipe(v.string(), v.regex(DURATION), v.description("How long earlier links stay valid; 0s: they end at once")),
+        v.pipe(
+          v.string(),
+          v.maxLength(20),
+          v.regex(DURATION),
+          v.description("How long earlier links stay valid; 0s: they end at once"),
+        ),
         KEEP,
       ),
     }),

@@ -3,6 +3,7 @@ import type { Config } from "../../config/schema.ts";
 import { RelayError } from "../../errors.ts";
 import { sleep } from "../../platform/timing.ts";
 import { suggest } from "../../rules/nearest.ts";
+import { typeOf } from "../../targets/table.ts";
 import type { Command } from "../command.ts";
 import { commonOptions } from "../options.ts";
 import { print } from "../output/print.ts";
@@ -54,6 +55,9 @@ stays valid for longer. Apps that keep links need the new ones before the old on
       ...(config.mirror.publicBaseUrl === null
         ? []
         : ["links below mirror.publicBaseUrl have no signature, and stay as they are"]),
+      ...(typeOf(config.mirror.target).folderOf(config.mirror.target) !== null
+        ? []
+        : ["an address in the bucket that a link has led to lives for up to 6 h more"]),
       `to send your apps the new ones: wochit-relay events replay --new-id --type video.ready --until "${untilOf(rotatedAt)}"`,
     ];
     print(program, args, done, `${lines.map((line) => inZone(line, program.zone)).join("\n")}\n`);

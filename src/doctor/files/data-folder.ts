@@ -3,7 +3,7 @@ import { codeOf } from "../../errors.ts";
 import type { Clock } from "../../ports.ts";
 import { databaseOf } from "../../store/backup.ts";
 import { type Finding, failed, failureOf, inTime, ok, warning } from "../probe.ts";
-import { type Account, formatMode, may, ownerName, type Rights, readAccount } from "./permissions.ts";
+import { type Account, formatMode, may, mayByList, ownerName, type Rights, readAccount } from "./permissions.ts";
 
 /** The data folder, as far as several probes depend on it. */
 export type DataFolder = {
@@ -74,6 +74,10 @@ export function judgeDataFolder({ path, folder, account, database }: DataFolder,
   if (folder.uid !== uid) {
     const owners = `${path} belongs to user ${folder.uid}, relay.db in it to ${name}`;
     const chown = `chown ${ownerName(account)} ${path}`;
+    // As Kubernetes' fsGroup leaves a volume: root's, and its group's to write to.
+    if (folder.uid === 0 && account.gid === folder.gid && mayByList(folder, "write")) {
+      return ok(`${path}, root's; the relay runs as ${name}, whose group ${folder.gid} may write there`);
+    }
     return may(account, "write", folder)
       ? warning(`${owners}: was the relay run as another user?`, `if ${name} is the relay's user: ${chown}`)
       : failed(`${owners}, who may write nothing there`, chown);

@@ -35,6 +35,26 @@ test("a folder that others may look into is a warning, with the command that hel
   assert.deepEqual([state, advice], ["warning", `chmod 700 ${dir}`]);
 });
 
+test("a volume as Kubernetes' fsGroup leaves it is well: root's, with the group's right to write; without that it is not", () => {
+  const judge = (folder: { uid: number; gid: number; mode: number }) =>
+    judgeDataFolder(
+      {
+        ...{ path: "/data", folder: { ...folder, isFolder: true } },
+        database: { path: "/data/relay.db", bytes: 1, bornAt: 0 },
+        account: { uid: 65_532, gid: 65_532, name: "nonroot", groups: new Set([65_532]) },
+      },
+      65_532,
+    );
+  const mounted = { uid: 0, gid: 65_532, mode: 0o2775 };
+  assert.match(
+    inWords([judge(mounted)]),
+    /^ok: \/data, root's; the relay runs as nonroot, whose group 65532 may write/,
+  );
+  assert.equal(judge({ ...mounted, mode: 0o2755 }).state, "failed");
+  assert.equal(judge({ ...mounted, gid: 0 }).state, "failed");
+  assert.equal(judge({ ...mounted, uid: 7 }).state, "warning");
+});
+
 test("files that the relay's user cannot use are a failure that names them", async (t) => {
   const dir = makeDataFolder(t);
   mkdirSync(join(dir, "spool"));
