@@ -8,7 +8,7 @@ export type Severity = "page" | "ticket";
 export type AlarmWords = {
   name: string;
   severity: Severity;
-  /** The endpoint that it is of, where it is of one. */
+  /** Which of those of its name: an endpoint, or a cause. Null: there is one only. */
   subject: string | null;
   what: string;
   means: string;

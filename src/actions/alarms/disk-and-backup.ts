@@ -1,5 +1,5 @@
 import { formatSize, formatSpan, relativeTime } from "../format.ts";
-import type { Facts, Standing } from "./shape.ts";
+import type { Facts, Judged, Standing } from "./shape.ts";
 
 const DAY = 86_400_000;
 
@@ -7,7 +7,7 @@ const DAY = 86_400_000;
 const ARCHIVE_FAILS = 6 * 3_600_000;
 
 /** What fills, what takes no copies, and what is not backed up or archived: the judgement of DiskOrBackup. */
-export function judgeDiskAndBackup(facts: Facts): Standing[] {
+export function judgeDiskAndBackup(facts: Facts): Judged[] {
   return [...judgeDisk(facts), ...judgeTarget(facts), ...judgeBackup(facts), ...judgeArchive(facts)];
 }
 
@@ -25,10 +25,11 @@ export function judgeDownloads({ disk }: Facts): Standing[] {
   ];
 }
 
-function judgeDisk({ disk }: Facts): Standing[] {
+function judgeDisk({ disk }: Facts): Judged[] {
   if (disk === null || disk.free >= 2 * disk.needed || disk.free < disk.downloads) return [];
   return [
     {
+      subject: "disk",
       what: `The disk of dataDir fills: ${formatSize(disk.free)} are free`,
       means: `Below ${formatSize(disk.needed)} downloads wait. Events are still taken, until it is full.`,
       // The relay prunes by itself what has expired: to prune frees next to nothing.
@@ -38,10 +39,11 @@ function judgeDisk({ disk }: Facts): Standing[] {
   ];
 }
 
-function judgeTarget({ targetTrouble }: Facts): Standing[] {
+function judgeTarget({ targetTrouble }: Facts): Judged[] {
   if (targetTrouble === null) return [];
   return [
     {
+      subject: "target",
       what: "The target takes no copies",
       means: `${targetTrouble}. Downloads are kept in the spool meanwhile.`,
       commands: ["wochit-relay doctor"],
@@ -50,7 +52,7 @@ function judgeTarget({ targetTrouble }: Facts): Standing[] {
   ];
 }
 
-function judgeBackup({ backup: { every, lastAt, failure, bornAt }, now }: Facts): Standing[] {
+function judgeBackup({ backup: { every, lastAt, failure, bornAt }, now }: Facts): Judged[] {
   if (every === null) return [];
   const since = lastAt ?? bornAt;
   if (failure === null && (since === null || now - since <= Math.max(2 * every, 2 * DAY))) return [];
@@ -58,6 +60,7 @@ function judgeBackup({ backup: { every, lastAt, failure, bornAt }, now }: Facts)
     lastAt === null ? "None was made yet" : `The last that was checked was made ${relativeTime(lastAt, now)}`;
   return [
     {
+      subject: "backup",
       what: failure === null ? "No backup was checked of late" : "The last backup failed",
       means: `${failure === null ? "" : `${failure}. `}${last}; one is to be made every ${formatSpan(every)}.`,
       commands: ["wochit-relay doctor", "wochit-relay backup FILE"],
@@ -66,10 +69,11 @@ function judgeBackup({ backup: { every, lastAt, failure, bornAt }, now }: Facts)
   ];
 }
 
-function judgeArchive({ archive, now }: Facts): Standing[] {
+function judgeArchive({ archive, now }: Facts): Judged[] {
   if (archive === null || now - archive.since <= ARCHIVE_FAILS) return [];
   return [
     {
+      subject: "archive",
       what: `What has expired cannot be archived since ${relativeTime(archive.since, now)}`.replace(/ ago$/, ""),
       means: `${archive.error}. It is not pruned meanwhile, and the database grows.`,
       commands: ["wochit-relay doctor", "wochit-relay prune"],

@@ -200,6 +200,7 @@ const RULES = table({
       refused
         .filter(({ count }) => count > MANY_REFUSED)
         .map(({ reason, count, isCut, lastFrom }) => ({
+          subject: reason,
           what: `${count}${isCut ? " or more" : ""} requests were refused within a day for their ${reason}, the last of ${lastFrom}`,
           means: "A new proxy of yours, or a new address of Wochit? The bodies are kept, and can be taken in.",
           commands: [

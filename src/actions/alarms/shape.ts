@@ -47,8 +47,8 @@ export type Facts = {
 /** What is said of one that stands. `page`: a path of the dashboard. */
 export type Standing = Pick<AlarmWords, "what" | "means" | "commands"> & { page: string };
 
-/** One that stands, of an endpoint where it is of one. */
-type Judged = Standing & { subject?: string };
+/** `subject`: which it is, where several of a name may stand: each has its own course (store/core/alerts). */
+export type Judged = Standing & { subject?: string };
 
 export type Rule = {
   severity: Severity;

@@ -9,7 +9,7 @@ const severity = v.picklist(["page", "ticket"]);
 const what = {
   name: v.picklist(ALARMS),
   severity,
-  subject: v.pipe(orNull(text), v.description("The endpoint that it is of")),
+  subject: v.pipe(orNull(text), v.description("Which of those of its name: an endpoint, or a cause")),
 };
 
 const silenceOf = v.object({ since: time, until: time, reason: orNull(text) });

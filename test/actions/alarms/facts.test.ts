@@ -30,7 +30,7 @@ test("facts come from a real database: dead deliveries, a link that died, refuse
     judgeAlarms(facts).map(({ name, subject }) => [name, subject]),
     [
       ["DeliveriesDead", "app"],
-      ["SendersRefused", null],
+      ["SendersRefused", "source"],
     ],
   );
   const body = Buffer.from(JSON.stringify(ready("v2")));

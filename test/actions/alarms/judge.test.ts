@@ -120,6 +120,23 @@ test("each alarm stands from its limit on, and not short of it", () => {
   );
 });
 
+test("several of one name are told apart by what they are of: each is said once", () => {
+  const alarms = judgeAlarms({
+    ...well,
+    endpoints: [cms, { ...cms, id: "search" }].map((one) => ({ ...one, dead: 3 })),
+    refused: [...refused(11), { ...refused(11)[0]!, reason: "size" }],
+    disk: { free: 2e9 - 1, needed: 1e9, downloads: 1e9 },
+    targetTrouble: "no such bucket",
+    backup: { every: HOUR, lastAt: null, failure: "no room", bornAt: null },
+    archive: { since: now - 7 * HOUR, error: "no room" },
+  });
+  const which = alarms.map(({ name, subject }) => `${name} ${subject}`);
+  assert.deepEqual(which, [
+    ...["DeliveriesDead cms", "DeliveriesDead search", "SendersRefused source", "SendersRefused size"],
+    ...["DiskOrBackup disk", "DiskOrBackup target", "DiskOrBackup backup", "DiskOrBackup archive"],
+  ]);
+});
+
 test("what cannot be archived is an alarm after six hours", () => {
   const error = "no space left on device";
   assert.deepEqual(judgeAlarms({ ...well, archive: { since: now - 6 * HOUR, error } }), []);
