@@ -11,7 +11,14 @@ const MOST = 5;
 const CHARACTERS = 1_900;
 const LINE = 240;
 
-const SAYS: Record<Alert["says"], string> = { begins: "", lasts: "still: ", flaps: "comes and goes: ", ends: "" };
+/** Characters of a title that say what the first alert is. */
+const TITLE = 120;
+
+const SAYS: Record<Exclude<Alert["says"], "ends">, string> = {
+  begins: "",
+  lasts: "still: ",
+  flaps: "comes and goes: ",
+};
 
 /** What is sent to a receiver. `id` is the same for the same alerts, however often they are sent. */
 export type Message = { id: string; title: string; text: string; json: object };
@@ -77,15 +84,19 @@ export function mailOf({ mail, from }: Pick<MailReceiver, "mail" | "from">, mess
 
 const toBytes = (text: string) => Buffer.from(text);
 
+/** A phone shows little more than its first words: how urgent, and what. */
 function titleOf(alerts: Alert[], relay: string): string {
-  const begun = alerts.filter(({ says }) => says !== "ends").length;
-  const over = alerts.length - begun;
-  const parts = [
-    begun > 0 ? `${begun} ${begun === 1 ? "thing needs" : "things need"} you` : "",
-    over > 0 ? `${over} over` : "",
-  ];
-  return inHeader(`wochit-relay ${relay}: ${parts.filter(Boolean).join(", ")}`);
+  const urgency = ({ says, severity }: Alert) => (says === "ends" ? 2 : severity === "page" ? 0 : 1);
+  const first = alerts.toSorted((a, b) => urgency(a) - urgency(b))[0]!;
+  const what = inHeader(headOf(first));
+  const short = what.length <= TITLE ? what : `${what.slice(0, TITLE - 3)}...`;
+  const more = alerts.length > 1 ? `, and ${alerts.length - 1} more` : "";
+  return inHeader(`${short}${more} (wochit-relay ${relay})`);
 }
+
+/** "PAGE: …" cannot wait for the working day, "TICKET: …" can. */
+const headOf = ({ says, severity, what }: Alert) =>
+  says === "ends" ? `over: ${what}` : `${severity.toUpperCase()}: ${SAYS[says]}${what}`;
 
 /** Of what a header may hold, as it goes into one. */
 const inHeader = (text: string) => text.replace(/[^\x20-\x7e]/g, "?").slice(0, 200);
@@ -95,10 +106,8 @@ function linesOf(alerts: Alert[]): string {
   const shown = alerts.slice(0, MOST);
   let room = CHARACTERS - shown.length * LINE - LINE;
   for (const alert of shown) {
-    const { says, name, severity, what, means, commands } = alert;
-    lines.push(
-      plain(`${severity === "page" && says !== "ends" ? "!" : "-"} ${SAYS[says]}${timesOf(alert)}${what} (${name})`),
-    );
+    const { says, name, what, means, commands } = alert;
+    lines.push(plain(`${says === "ends" ? `${timesOf(alert)}${what}` : headOf(alert)} (${name})`));
     const help = [means, ...commands.slice(0, 2)].map((line) => `  ${plain(line)}`);
     const length = help.join("\n").length;
     if (says !== "begins" || length >= room) continue;
@@ -110,8 +119,7 @@ function linesOf(alerts: Alert[]): string {
 }
 
 /** `began 2026-01-31 08:00:00Z, over 2026-01-31 08:15:00Z: ` */
-function timesOf({ says, at, began }: Alert): string {
-  if (says !== "ends") return "";
+function timesOf({ at, began }: Alert): string {
   return `${began === undefined ? "" : `began ${shortTime(isoTime(began))}, `}over ${shortTime(isoTime(at))}: `;
 }
 

@@ -68,10 +68,13 @@ test("a relay sends a mail for what begins, by a server that asks for a login ov
   await waitFor(() => server.mails.length > 0, 20_000);
   const [mail] = server.mails;
   assert.deepEqual([mail!.from, mail!.to, mail!.user, mail!.isSecure], [USER, ["ops@example.com"], USER, true]);
-  assert.match(mail!.headers.subject!, /^wochit-relay http:\S+: 1 thing needs you$/);
+  assert.match(
+    mail!.headers.subject!,
+    /^PAGE: Events were refused .*: 1 from 198\.51\.100\.7 \(wochit-relay http:\S+\)$/,
+  );
   assert.equal(mail!.headers.from, '"wochit-relay" <relay@example.com>');
   assert.equal(mail!.headers["auto-submitted"], "auto-generated");
-  assert.match(mail!.text, /^! Events were refused .* 1 from 198\.51\.100\.7 \(SenderUnknown\)\r?\n/);
+  assert.match(mail!.text, /^PAGE: Events were refused .* 1 from 198\.51\.100\.7 \(SenderUnknown\)\r?\n/);
   assert.match(mail!.text, /quarantine reprocess --from 198\.51\.100\.7/);
   assert.doesNotMatch(JSON.stringify(relay.ports.log.facts), /hush/);
 });

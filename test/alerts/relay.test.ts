@@ -38,10 +38,13 @@ test("a relay tells a chat, ntfy and a program of an alarm, keeps it for one tha
   await waitFor(() => chat!.requests.length > 0);
   assert.match(
     chat!.requests[0]!.json.text,
-    /1 thing needs you\n! Events were refused .* 1 from 198\.51\.100\.7 \(SenderUnknown\)\n/,
+    /^PAGE: Events were refused .* \(wochit-relay http:\S+\)\nPAGE: Events were refused .* 1 from 198\.51\.100\.7 \(SenderUnknown\)\n/,
   );
   assert.equal(chat!.requests[0]!.path, "/services/T0/secret-of-chat");
-  assert.match(ntfy!.requests[0]!.headers.title as string, /1 thing needs you$/);
+  assert.match(
+    ntfy!.requests[0]!.headers.title as string,
+    /^PAGE: Events were refused .*: 1 from 198\.51\.100\.7 \(wochit-relay http:\S+\)$/,
+  );
   assert.match(String(ntfy!.requests[0]!.body), /quarantine reprocess --from 198\.51\.100\.7/);
   const { type, alerts } = program!.requests[0]!.json;
   assert.deepEqual(
@@ -100,6 +103,22 @@ test("the heartbeat stops with the first commit that fails, and goes on with the
       ["warn", "HTTP 500"],
     ],
   );
+});
+
+test("a title begins with what is most urgent, and says how much more there is; what is over says so", () => {
+  const alert: Alert = {
+    ...{ id: "alr_1", says: "begins", at: 0, name: "BreakerOpen", severity: "ticket", subject: "cms" },
+    ...{ what: "cms is failing", means: "", commands: [] },
+  };
+  const title = (...alerts: Alert[]) => messageOf(alerts, { relay: "r", at: 0 }).title;
+  const page: Alert = { ...alert, severity: "page", what: "2 media were lost" };
+  assert.equal(title(alert), "TICKET: cms is failing (wochit-relay r)");
+  const over: Alert = { ...page, says: "ends", name: "DownloadsStopped" };
+  const lost: Alert = { ...page, name: "MediaLost" };
+  assert.equal(title(over, alert, lost), "PAGE: 2 media were lost, and 2 more (wochit-relay r)");
+  assert.equal(title({ ...page, says: "ends" }), "over: 2 media were lost (wochit-relay r)");
+  assert.equal(title({ ...alert, says: "flaps" }), "TICKET: comes and goes: cms is failing (wochit-relay r)");
+  assert.match(title({ ...page, what: "long ".repeat(99) }), /^PAGE: [long ]{111}\.\.\. \(wochit-relay r\)$/);
 });
 
 test("a message names at most five, mentions nobody, and fits the shortest limit of a chat", () => {

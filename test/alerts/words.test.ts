@@ -17,7 +17,7 @@ test("a message that comes late says of what is over when it began and ended, an
   assert.doesNotMatch(title, /need/);
   assert.equal(
     text,
-    "- began 2026-11-30 12:25:00Z, over 2026-11-30 12:26:00Z: cms is failing since 15 min (BreakerOpen)",
+    "began 2026-11-30 12:25:00Z, over 2026-11-30 12:26:00Z: cms is failing since 15 min (BreakerOpen)",
   );
   const { alerts } = json as { alerts: Alert[] };
   assert.deepEqual(
@@ -27,7 +27,7 @@ test("a message that comes late says of what is over when it began and ended, an
   );
   assert.match(
     of({ ...over, began: BEGAN - MINUTE }).text,
-    /^- began 2026-11-30 12:24:00Z, over 2026-11-30 12:26:00Z: cms/,
+    /^began 2026-11-30 12:24:00Z, over 2026-11-30 12:26:00Z: cms/,
   );
 });
 
@@ -35,6 +35,6 @@ test("what goes on is said once in a message, with what helps", () => {
   const { text } = of(cms, { ...cms, id: "alr_2", says: "lasts", at: BEGAN + MINUTE });
   assert.match(
     text,
-    /^! cms is failing since 15 min \(BreakerOpen\)\n {2}HTTP 503\.\n {2}wochit-relay endpoints show cms$/,
+    /^PAGE: cms is failing since 15 min \(BreakerOpen\)\n {2}HTTP 503\.\n {2}wochit-relay endpoints show cms$/,
   );
 });
