@@ -81,7 +81,13 @@ test("media move has the relay move them, shows its end, and names what it could
   assert.equal(readFileSync(join(newDir, "v1/video.bin"), "utf8"), "video of v1");
   writeFileSync(join(oldDir, "v2/video.bin"), "video of v2");
   const again = await move("--delete-source", { answer: "y" });
-  assert.deepEqual([again.code, again.stdout], [0, "1 moved\n"]);
+  assert.deepEqual(
+    [again.code, again.stdout],
+    [
+      0,
+      "1 moved\n2 copies, 22 bytes, of earlier moves are deleted where they were: in a folder now, in a bucket within 6 h\n",
+    ],
+  );
   assert.ok(again.stderr.includes("; 2 copies, 22 bytes, of earlier moves would be deleted there"), again.stderr);
   const none = await move("--delete-source --yes");
   assert.deepEqual([none.code, none.stdout], [0, `all copies are in the folder ${newDir}\n`]);

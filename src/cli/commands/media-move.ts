@@ -63,15 +63,21 @@ not pass the relay.`,
     if (args.flag("json")) return code;
     for (const { mediumId, error } of failed.slice(0, NAMED)) program.stderr.write(`${mediumId}: ${harmless(error)}\n`);
     if (failed.length > NAMED) program.stderr.write("and more: the relay's log names all\n");
+    if (deleteSource && movable.left.copies > 0 && code === 0) {
+      program.stdout.write(
+        `${sizeOf(movable.left)} of earlier moves are deleted where they were: in a folder now, in a bucket within 6 h\n`,
+      );
+    }
     return code;
   },
 };
 
+const sizeOf = ({ copies, bytes }: { copies: number; bytes: number }) =>
+  `${formatCount(copies, "copy")}, ${formatSize(bytes)},`;
+
 /** `12 copies, 3.4 GiB, would be moved to the bucket media, from the folder /srv/media; at 50.0 MiB a second done in 1 min` */
 function describe(movable: Movable, { rate, deleteSource }: { rate: number | null; deleteSource: boolean }): string {
   const { copies, bytes, seconds, to, from, left } = movable;
-  const size = (sum: { copies: number; bytes: number }) =>
-    `${formatCount(sum.copies, "copy")}, ${formatSize(sum.bytes)},`;
   const places =
     from.length === 1 ? from[0]!.place : from.map(({ place, copies }) => `${copies} from ${place}`).join(", ");
   const time =
@@ -81,8 +87,8 @@ function describe(movable: Movable, { rate, deleteSource }: { rate: number | nul
   const moved =
     copies === 0
       ? `all copies are in ${to}`
-      : `${size({ copies, bytes })} would be moved to ${to}${from.length === 1 ? ` from ${places}` : `: ${places}`}${time}`;
+      : `${sizeOf({ copies, bytes })} would be moved to ${to}${from.length === 1 ? ` from ${places}` : `: ${places}`}${time}`;
   const then = deleteSource ? "would be deleted there" : "are left there (--delete-source)";
-  const before = left.copies === 0 ? "" : `; ${size(left)} of earlier moves ${then}`;
+  const before = left.copies === 0 ? "" : `; ${sizeOf(left)} of earlier moves ${then}`;
   return harmless(`${moved}${before}`);
 }
