@@ -57,8 +57,19 @@ export async function newest(tx: Tx, sources: Source[], limit: number): Promise<
   return [...ids].sort((a, b) => b - a).slice(0, limit);
 }
 
-/** Places for ids in one statement, so that there are few statements however many ids there are. */
-const PLACES = [10, 50, 100, 500];
+/** Places for numbers in one statement, so that there are few statements however many numbers there are. */
+const PLACES = [10, 50, 100, 500, 1_501];
+export const MOST_PLACES = PLACES.at(-1)!;
+
+/** That a column has one of these numbers: `MOST_PLACES` of them at most, and of none it is false. */
+export function isOneOf(column: string, numbers: number[]): Condition {
+  const places = PLACES.find((each) => each >= numbers.length)!;
+  const values = numbers.concat(Array<number>(places - numbers.length).fill(numbers[0] ?? -1));
+  return when(`${column} IN (${values.map(() => "?").join(", ")})`, ...values);
+}
+
+/** Numbers whose rows are read by one statement. */
+const AT_ONCE = 500;
 
 /** The rows of these ids, in their order. `select`: what stands before the condition on the ids in `column`. */
 export async function rowsOf<Row extends { id: number }>(
@@ -76,11 +87,7 @@ export async function rowsOf<Row extends { id: number }>(
 
 /** That a column has one of these numbers: a condition for each statement that it takes. */
 export function among(column: string, ids: number[]): Condition[] {
-  const most = PLACES.at(-1)!;
-  return Array.from({ length: Math.ceil(ids.length / most) }, (_, at) => {
-    const some = ids.slice(at * most, (at + 1) * most);
-    const places = PLACES.find((each) => each >= some.length)!;
-    const padded = [...some, ...Array<number>(places - some.length).fill(some[0]!)];
-    return when(`${column} IN (${padded.map(() => "?").join(", ")})`, ...padded);
-  });
+  return Array.from({ length: Math.ceil(ids.length / AT_ONCE) }, (_, at) =>
+    isOneOf(column, ids.slice(at * AT_ONCE, (at + 1) * AT_ONCE)),
+  );
 }

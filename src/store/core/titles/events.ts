@@ -1,14 +1,25 @@
 import type { Store } from "../../store.ts";
 import { FROM } from "../events/shown.ts";
-import { all, any, type Between, bounds, type Condition, newest, type Source, when } from "../rows/merge.ts";
+import {
+  all,
+  any,
+  type Between,
+  bounds,
+  type Condition,
+  isOneOf,
+  MOST_PLACES,
+  newest,
+  type Source,
+  when,
+} from "../rows/merge.ts";
 import type { Filter } from "../rows/source.ts";
 import type { Tx } from "../tx.ts";
 
 // Events of the videos whose title has a text. Few videos: their events are looked up by the index of a video's events. Many:
 // the events of the newest of them are most likely the newest; what may be newer is an event of a video that is older than these.
 
-/** Videos of a title whose events are looked up one by one. */
-export const FEW = 1_500;
+/** Videos of a title whose events are looked up one by one: one more is asked for, and has its place. */
+export const FEW = MOST_PLACES - 1;
 
 /** Events that are looked through for those of older videos, before these are asked which of them lately had one. */
 const NEAR = 2_000;
@@ -48,8 +59,8 @@ export async function ofTitle(tx: Tx, q: string, wish: Wish): Promise<Filter & {
     const first = limit === undefined ? [] : await newest(tx, [own(videos, rest)], limit);
     if (limit === undefined || first.length < limit) return [walk(rest, condition)];
     const end = first.at(-1)!;
-    const isFew = first.length <= FEW;
-    const these = isFew ? { id: "e.id", from: "events e", where: [isOneOf("e.id", first)] } : own(videos, rest);
+    const these =
+      first.length <= FEW ? { id: "e.id", from: "events e", where: [isOneOf("e.id", first)] } : own(videos, rest);
     const isNewer = when("e.id > ?", end);
     const near = await newest(tx, [walk([], isNewer)], NEAR);
     if (near.length < NEAR) return [these, walk(rest, isNewer, ofOlder)];
@@ -58,16 +69,7 @@ export async function ofTitle(tx: Tx, q: string, wish: Wish): Promise<Filter & {
     const older = await newest(tx, lately, FEW);
     // As many as that: it is not worth while to tell them apart.
     if (older.length === FEW) return [these, walk(rest, isNewer, ofOlder)];
-    return [these, { ...own(older, rest), where: [...own(older, rest).where, when("e.id + 0 > ?", end)] }];
+    return [these, own(older, [when("e.id + 0 > ?", end), ...rest])];
   }
   return { isFew: false, sources, condition };
-}
-
-/** Places for numbers in one statement, so that there are few statements however many there are. */
-const PLACES = [10, 100, FEW + 1];
-
-function isOneOf(column: string, numbers: number[]): Condition {
-  const places = PLACES.find((each) => each >= numbers.length)!;
-  const values = numbers.concat(Array<number>(places - numbers.length).fill(numbers[0] ?? -1));
-  return when(`${column} IN (${values.map(() => "?").join(", ")})`, ...values);
 }
