@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Receiver, StandingAlarm } from "../../src/model/alert.ts";
+import type { Alert, Receiver, StandingAlarm } from "../../src/model/alert.ts";
 import type { Store } from "../../src/store/store.ts";
 import { checker, type OpenStore, plain } from "./store.ts";
 
@@ -48,10 +48,13 @@ export function storeAlertsContract(engine: string, openStore: OpenStore): void 
       const third = await reopen();
       assert.deepEqual(await claim(third, now + MINUTE), []);
       assert.equal((await note(third, now + 2 * MINUTE, [])).said, 2);
-      assert.deepEqual(saying(await claim(third, now + 2 * MINUTE)), [
+      const ended = await claim(third, now + 2 * MINUTE);
+      assert.deepEqual(saying(ended), [
         ["slack-1", "ends DeliveriesDead", "ends MediaLost"],
         ["text-2", "ends MediaLost"],
       ]);
+      const [{ began, at }] = ended[1]!.alerts as [Alert];
+      assert.deepEqual([began, at], [now, now + 2 * MINUTE]);
       await third.close();
     },
     plain(),

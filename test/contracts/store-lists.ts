@@ -216,6 +216,9 @@ export function storeListsContract(engine: string, openStore: OpenStore): void {
           ];
           assert.deepEqual(counts, [many + drafts, drafts, 0, 2, many + drafts], `${many}`);
           assert.deepEqual(await pages(300), await every());
+          const counted = await store.countListed({ list: "events", filter: { q: "common" } });
+          const all = many + drafts;
+          assert.deepEqual(counted, { count: Math.min(all, 1_000), isMore: all > 1_000 });
         }
       }
       // Videos older than the newest 1,500 have the newest events, right behind these and long after them.
