@@ -16,7 +16,8 @@ const LONGEST = 8 * 60_000;
 const deno = findDeno() ?? "deno";
 const named = process.argv.slice(2);
 const files = named.length > 0 ? named : globSync("test/**/*.test.ts", { cwd: ROOT }).sort();
-const failed: string[] = [];
+/** Files that failed, and what Deno said of it. */
+const failed = new Map<string, string>();
 const counts = { passed: 0, failed: 0, ignored: 0 };
 
 /** Runs one file; prints what it printed when it has ended. */
@@ -44,7 +45,7 @@ async function run(file: string): Promise<void> {
   for (const name of ["passed", "failed", "ignored"] as const) {
     counts[name] += Number(new RegExp(`(\\d+) ${name}`).exec(output.slice(-400))?.[1] ?? 0);
   }
-  if (code !== 0) failed.push(file);
+  if (code !== 0) failed.set(file, output.slice(Math.max(0, output.indexOf(" ERRORS "))));
   process.stdout.write(output);
 }
 
@@ -65,5 +66,6 @@ await Promise.all(
 console.log(
   `Deno: ${counts.passed} passed, ${counts.failed} failed, ${counts.ignored} ignored in ${files.length} files`,
 );
-if (failed.length > 0) console.error(`Failed on Deno:\n${failed.map((file) => `  ${file}`).join("\n")}`);
-process.exitCode = failed.length > 0 ? 1 : 0;
+// Said last: the end of a long log is what is read.
+for (const [file, errors] of failed) console.error(`Failed on Deno: ${file}\n${errors}`);
+process.exitCode = failed.size > 0 ? 1 : 0;

@@ -110,6 +110,11 @@ export function createConnections(options: {
     if (!connection.isTrusted && all.has(connection)) idle.add(connection);
   }
 
+  /** Whether all that was asked is answered, and nothing new has begun. */
+  function isAnswered({ socket, requests, unanswered, idleAt }: Connection): boolean {
+    return requests > 0 && unanswered === 0 && socket.writableLength === 0 && socket.bytesRead === idleAt;
+  }
+
   /** Closes a connection so that another can be taken. */
   function closeForAnother(connection: Connection): boolean {
     closed++;
@@ -119,7 +124,7 @@ export function createConnections(options: {
   }
 
   /** Closes the first that is idle; false: none was found. */
-  function closeIdle(among: Iterable<Connection>): boolean {
+  function closeOneIdle(among: Iterable<Connection>): boolean {
     let seen = 0;
     for (const connection of among) {
       const { unanswered, requests, quiet } = connection;
@@ -139,9 +144,9 @@ export function createConnections(options: {
   function makeRoom({ owner, isTrusted }: Connection): boolean {
     const own = byOwner.get(owner);
     if (!isTrusted && own !== undefined && own.size >= (trust.isOpen ? limits.openShare : limits.share)) {
-      return closeIdle(own);
+      return closeOneIdle(own);
     }
-    return all.size < limits.forStrangers || closeIdle(idle) || closeStalled() || isTrusted;
+    return all.size < limits.forStrangers || closeOneIdle(idle) || closeStalled() || isTrusted;
   }
 
   function turnAway(address: string): void {
@@ -275,6 +280,13 @@ export function createConnections(options: {
         connection.isTrusted = isTrusted;
         enter(connection);
       }
+    },
+
+    /** Closes those whose requests are answered, to the last byte; after sockets were read, unlike closeIdleConnections(). */
+    closeIdle(): void {
+      setImmediate(() => {
+        for (const connection of [...all]) if (isAnswered(connection)) close(connection);
+      });
     },
 
     closeAll(): void {

@@ -167,12 +167,18 @@ export async function listen(
   // An unknown `Expect` must not lose an event; Node would answer 417.
   server.on("checkExpectation", (request, response) => server.emit("request", request, response));
   let closing = false;
+  /** Answers that are under way. */
+  const answers = new Set<ServerResponse>();
+  /** Says that the connection ends with this answer, so that the client sends nothing more on it. */
+  const setLast = (response: ServerResponse) => !response.headersSent && response.setHeader("connection", "close");
   const [answer] = server.listeners("request");
   server.removeAllListeners("request");
   server.on("request", (request: IncomingMessage, response) => {
     if (!connections.begun(request, response)) return;
     normaliseTarget(request);
-    if (closing) response.setHeader("connection", "close");
+    if (closing) setLast(response);
+    answers.add(response);
+    response.once("close", () => answers.delete(response));
     answer!.call(server, request, response);
   });
   const where = "fd" in at ? "the socket that was handed over" : `${at.host}:${at.port}`;
@@ -206,13 +212,14 @@ export async function listen(
     },
     async close(grace) {
       closing = true;
+      // Also those under way: after its close Deno ends a connection with the answer, whatever that says.
+      for (const response of answers) setLast(response);
       const closed = new Promise<void>((resolve) => {
         // The HTTP server's own close ends idle connections at once, also those on which a request is on its way.
         NetServer.prototype.close.call(server, () => resolve());
       });
       // Repeatedly: answers that are under way end later.
-      const endIdle = () => server.closeIdleConnections();
-      const cancelIdle = every(IDLE_AGAIN, clock, endIdle, { first: Math.min(IDLE_GRACE, grace) });
+      const cancelIdle = every(IDLE_AGAIN, clock, connections.closeIdle, { first: Math.min(IDLE_GRACE, grace) });
       const cancel = clock.after(grace, () => connections.closeAll());
       await closed;
       cancelIdle();

@@ -81,6 +81,39 @@ test("a request that comes on a kept connection while the listener closes is ans
   agent.destroy();
 });
 
+test("an answer that is under way when the listener closes says that it is the last on its connection", async () => {
+  let answer: (() => void) | null = null;
+  const app = new Hono().get("/", (c) => new Promise<Response>((resolve) => (answer = () => resolve(c.text("done")))));
+  const listener = await listen(app, at, systemClock());
+  const agent = new Agent({ keepAlive: true });
+  const said = new Promise((resolve, reject) => {
+    request({ host: "127.0.0.1", port: listener.port, agent }, (response) => {
+      response.resume().on("end", () => resolve([response.statusCode, response.headers.connection]));
+    })
+      .on("error", reject)
+      .end();
+  });
+  const answerNow = await waitFor(() => answer);
+  const closed = listener.close(60_000);
+  answerNow();
+  assert.deepEqual(await said, [200, "close"]);
+  await closed;
+  agent.destroy();
+});
+
+test("a request that came on a kept connection while the loop was blocked is answered, though the listener closes", async () => {
+  const app = new Hono().post("/", (c) => c.text("took"));
+  const listener = await listen(app, at, systemClock());
+  const socket = await dial(listener.port, `${POST(2)}{}`);
+  await waitFor(() => socket.text.includes("took"));
+  socket.text = "";
+  const closed = listener.close(60_000);
+  await block(2_000, () => void socket.write(`${POST(2)}{}`));
+  await closed;
+  await waitFor(() => socket.closed);
+  assert.match(socket.text, /^HTTP\/1.1 200 [\s\S]*took/);
+});
+
 test("a connection on which nothing comes any more is not waited for long", async () => {
   const app = new Hono().get("/", (c) => c.text("done"));
   const listener = await listen(app, at, systemClock());
