@@ -298,6 +298,66 @@ export function storeRetentionContract(engine: string, openStore: OpenStore): vo
     { ...plain(), receive: { dedupeWindow: "365d" } },
   );
 
+  for (const when of ["at first", "when it is looked at again"]) {
+    check(
+      `of an event that was repeated often a piece takes few repetitions and bytes, ${when}; its body goes last`,
+      async (at) => {
+        const { store, clock, post } = at;
+        const repeat = async (text: string, times: number) => {
+          const { id } = await post(text);
+          for (let nth = 0; nth < times; nth++) assert.equal((await post(text)).status, "duplicate");
+          return id;
+        };
+        const large = JSON.stringify({ ...JSON.parse(remove("large")), pad: "x".repeat(600_000) });
+        await repeat(large, 4);
+        const small = await repeat(remove("small"), 7);
+        await post(remove("other"));
+        if (when !== "at first") {
+          clock.set(clock.now() + 100 * DAY);
+          assert.deepEqual(rows(await pruneAll(at)), NOTHING, "they still wait");
+        }
+        await drain(at);
+        clock.set(clock.now() + 91 * DAY);
+        const counted = await count(at);
+        assert.deepEqual(rows(counted), { bodies: 3, autosaves: 0, duplicates: 11, attempts: 3 });
+        const pieces = await prunePieces(at, { limit: 3 });
+        const all = nothingPruned();
+        for (const piece of pieces) addPruned(all, piece);
+        assert.deepEqual(all, counted);
+        assert.deepEqual(
+          pieces
+            .map(rows)
+            .map(({ duplicates, bodies }) => [duplicates, bodies])
+            .filter(([duplicates, bodies]) => duplicates! + bodies! > 0),
+          [
+            ...[1, 1, 1].map((one) => [one, 0]),
+            // The last large one, and its body; of the small ones so many as there is still room for.
+            [3, 1],
+            [3, 0],
+            [2, 2],
+          ],
+        );
+        assert.equal((await store.event(small)).duplicates, 7, "they are still counted");
+        await assert.rejects(store.eventBody(small), { code: "body_expired" });
+      },
+      plain(),
+    );
+  }
+
+  check("repetitions that are pruned in part go on after a restart", async (at) => {
+    const { store, clock, post } = at;
+    for (let nth = 0; nth < 6; nth++) await post(remove("v1"));
+    await drain(at);
+    clock.set(clock.now() + 91 * DAY);
+    const first = await store.prune({ ...EXPIRY(clock.now()), limit: 2, by: "test", leaseFor: 1 }, clock.now());
+    assert.deepEqual([first?.duplicates.rows, first?.bodies.rows, first?.isMore], [2, 0, true]);
+    await store.close();
+    const reopened = await at.reopen();
+    const rest = await pruneAll({ ...at, store: reopened });
+    assert.deepEqual(rows(rest), { bodies: 1, autosaves: 0, duplicates: 3, attempts: 1 });
+    await reopened.close();
+  });
+
   check("readings of the room are kept over a restart, with what the copies have", async (at) => {
     const { post, store, clock, download, settle } = at;
     assert.deepEqual(await store.readings(), []);

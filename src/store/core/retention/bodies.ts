@@ -5,6 +5,7 @@ import { PER_MS } from "../rows/numbers.ts";
 import { idAt } from "../rows/paging.ts";
 import { insert, sql, type Tx, type Value } from "../tx.ts";
 import { noteGone, type Reached } from "./reached.ts";
+import * as repetitions from "./repetitions.ts";
 import * as retained from "./retained.ts";
 
 /** Stands for the end of what has not ended. */
@@ -13,7 +14,7 @@ const NEVER = Number.MAX_SAFE_INTEGER;
 /** Events on each side of an autosave that may decide whether it goes. */
 const NEAR = 20;
 
-/** Bodies in one piece, in bytes; one at least. */
+/** Bodies of events, and of repetitions, in one piece, in bytes; one at least. */
 const BYTES_PER_PIECE = 2 ** 20;
 
 type Near = Omit<Said, "late"> & {
@@ -23,6 +24,7 @@ type Near = Omit<Said, "late"> & {
   failure: number;
   late: number | null;
   deliveries: number;
+  repetitions: number;
   /** Of the body; null: it is gone. */
   bytes: number | null;
 };
@@ -37,8 +39,8 @@ type Row = Near & {
 // Bodies of events, and what goes with them: attempts, duplicates, and autosaves as a whole (CONTRACT, "Retention").
 
 const ENDED = `max(CASE WHEN settled_at IS NULL THEN ${NEVER} ELSE settled_at END)`;
-const NEAR_COLUMNS =
-  "e.id, e.type, e.context, e.video, e.sequence, e.failure, a.late, e.deliveries, length(e.body) AS bytes";
+const NEAR_COLUMNS = `e.id, e.type, e.context, e.video, e.sequence, e.failure, a.late, e.deliveries,
+  e.duplicates AS repetitions, length(e.body) AS bytes`;
 const COLUMNS = `${NEAR_COLUMNS},
   (SELECT ${ENDED} FROM deliveries WHERE id > e.id AND id <= e.id + e.deliveries) AS own,
   (SELECT ${ENDED} FROM deliveries WHERE event = e.id AND replay > 0) AS replays,
@@ -65,12 +67,8 @@ const OF_REPLAYS = "delivery IN (SELECT id FROM deliveries WHERE event = ? AND r
 const REPLAYS_ATTEMPTS = sql<[number], Sum>(
   `SELECT count(*) AS rows, sum(length(response)) AS bytes FROM attempts WHERE ${OF_REPLAYS}`,
 );
-const DUPLICATES = sql<[number], Sum>(
-  "SELECT count(*) AS rows, sum(length(body)) AS bytes FROM duplicates WHERE event = ?",
-);
 const DROP_OWN_ATTEMPTS = sql<[number, number]>("DELETE FROM attempts WHERE delivery > ? AND delivery <= ?");
 const DROP_REPLAYS_ATTEMPTS = sql<[number]>(`DELETE FROM attempts WHERE ${OF_REPLAYS}`);
-const DROP_DUPLICATES = sql<[number]>("DELETE FROM duplicates WHERE event = ?");
 const DROP_BODY = sql<[number]>("UPDATE events SET body = NULL WHERE id = ?");
 const WHOLE = sql<[number], Record<string, Value>>("SELECT * FROM events WHERE id = ?");
 const DROP_EVENT = sql<[number]>("DELETE FROM events WHERE id = ?");
@@ -90,39 +88,36 @@ export async function isAny(tx: Tx, { bodies }: Expiry, reached: Pick<Reached, "
   return again.length > 0 || next !== undefined;
 }
 
-/**
- * Events that may have expired: those to look at again (`again`), then the next in order of their ids, up to `to`.
- */
+/** Events that may have expired: those to look at again, then the next in order of their ids. */
 async function find(
   tx: Tx,
   { bodies }: Expiry,
   from: number,
   limit: number,
-): Promise<{ rows: Row[]; again: retained.Row[]; to: number; isMore: boolean }> {
+): Promise<{ found: Found[]; isMore: boolean }> {
   const due = await retained.due(tx, "body", bodies, limit);
-  const again: retained.Row[] = [];
-  const rows: Row[] = [];
+  const found: Found[] = [];
   let bytes = 0;
   /** One at least, however large it is. */
   const fits = (row: Pick<Row, "bytes"> | undefined) => {
     bytes += row?.bytes ?? 0;
-    return again.length + rows.length === 0 || bytes <= BYTES_PER_PIECE;
+    return found.length === 0 || bytes <= BYTES_PER_PIECE;
   };
-  for (const one of due) {
-    const row = await tx.get(BY_ID, [one.id]);
-    if (!fits(row)) return { rows, again, to: from, isMore: true };
-    again.push(one);
-    if (row !== undefined) rows.push(row);
+  for (const again of due) {
+    const row = await tx.get(BY_ID, [again.id]);
+    if (!fits(row)) return { found, isMore: true };
+    found.push({ row, again });
   }
-  const found = due.length < limit ? await tx.all(NEXT, [from, idAt(bodies), limit - due.length]) : [];
-  let to = from;
-  for (const row of found) {
-    if (!fits(row)) return { rows, again, to, isMore: true };
-    rows.push(row);
-    to = row.id;
+  const next = due.length < limit ? await tx.all(NEXT, [from, idAt(bodies), limit - due.length]) : [];
+  for (const row of next) {
+    if (!fits(row)) return { found, isMore: true };
+    found.push({ row, again: null });
   }
-  return { rows, again, to, isMore: due.length + found.length === limit };
+  return { found, isMore: due.length + next.length === limit };
 }
+
+/** `again`: its row among those to look at again; null: it is looked at for the first time. */
+type Found = { row: Row | undefined; again: retained.Row } | { row: Row; again: null };
 
 /** When all of an event's work ended; `NEVER`: it has not. An event without any ended as it was accepted. */
 const endOf = ({ id, own, replays, media }: Row) =>
@@ -134,15 +129,22 @@ export async function prune(
   expiry: Expiry,
   { reached, pruned, limit, now }: { reached: Reached; pruned: Pruned; limit: number; now: number },
 ): Promise<boolean> {
-  const { rows, again, to, isMore } = await find(tx, expiry, reached.bodies, limit);
-  for (const row of again) retained.drop(tx, row);
-  for (const row of rows) {
-    const ended = endOf(row);
-    if (ended >= expiry.bodies) retained.keep(tx, "body", ended === NEVER ? now : ended, row.id);
-    else if (expiry.archives && !(await marks.isSafe(tx, row.id))) await marks.enqueue(tx, row.id);
-    else await expire(tx, expiry, row, { reached, pruned });
+  const { found, isMore } = await find(tx, expiry, reached.bodies, limit);
+  const room = { rows: limit, bytes: BYTES_PER_PIECE, isBegun: false };
+  for (const { row, again } of found) {
+    const hasEnded = row !== undefined && endOf(row) < expiry.bodies;
+    const goes = hasEnded && (!expiry.archives || (await marks.isSafe(tx, row.id)));
+    // What is left of it is for the next piece.
+    if (goes && row.repetitions > 0 && !(await repetitions.prune(tx, row.id, room, pruned))) return true;
+    if (again === null) reached.bodies = row.id;
+    else retained.drop(tx, again);
+    if (goes) await expire(tx, expiry, row, { reached, pruned });
+    else if (hasEnded) await marks.enqueue(tx, row.id);
+    else if (row !== undefined) {
+      const ended = endOf(row);
+      retained.keep(tx, "body", ended === NEVER ? now : ended, row.id);
+    }
   }
-  reached.bodies = to;
   return isMore;
 }
 
@@ -168,6 +170,7 @@ export async function countAgain(tx: Tx, expiry: Expiry, id: number, counting: C
 
 async function countExpired(tx: Tx, expiry: Expiry, row: Row, { pruned, toArchive }: Counting): Promise<void> {
   await countOne(tx, row, pruned);
+  if (row.repetitions > 0) await repetitions.count(tx, row.id, pruned);
   if (expiry.archives && !(await marks.isSafe(tx, row.id))) toArchive.add(row.id);
 }
 
@@ -177,16 +180,14 @@ export async function hasExpired(tx: Tx, { bodies }: Expiry, id: number): Promis
   return row === undefined || endOf(row) < bodies;
 }
 
-/** `before`: the autosave before it, where it is one. */
+/** Without its repetitions. `before`: the autosave before it, where it is one. */
 async function countOne(tx: Tx, row: Row, pruned: Pruned): Promise<{ isWhole: boolean; before: Near | undefined }> {
-  const [own, replays, duplicates] = await Promise.all([
+  const [own, replays] = await Promise.all([
     row.deliveries > 0 ? tx.get(OWN_ATTEMPTS, [row.id, row.id + row.deliveries]) : undefined,
     row.replays === null ? undefined : tx.get(REPLAYS_ATTEMPTS, [row.id]),
-    tx.get(DUPLICATES, [row.id]),
   ]);
   add(pruned.attempts, own);
   add(pruned.attempts, replays);
-  add(pruned.duplicates, duplicates);
   const { isWhole, before } = await judge(tx, row);
   if (isWhole) add(pruned.autosaves, { rows: 1, bytes: row.bytes });
   else if (row.bytes !== null) add(pruned.bodies, { rows: 1, bytes: row.bytes });
@@ -219,7 +220,6 @@ async function expire(
   const { isWhole, before } = await countOne(tx, row, pruned);
   if (row.deliveries > 0) tx.write(DROP_OWN_ATTEMPTS, [row.id, row.id + row.deliveries]);
   if (row.replays !== null) tx.write(DROP_REPLAYS_ATTEMPTS, [row.id]);
-  tx.write(DROP_DUPLICATES, [row.id]);
   marks.unmark(tx, row.id);
   if (isWhole) await dropEvent(tx, row, reached);
   else if (row.bytes !== null) await dropBody(tx, row.id);
