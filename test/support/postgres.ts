@@ -16,7 +16,6 @@ import { join } from "node:path";
 import process from "node:process";
 import { after, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import pg from "pg";
 import { lastingPort } from "./serve-process.ts";
 
 type Owner = Pick<TestContext, "after">;
@@ -41,14 +40,13 @@ export type PostgresServer = {
   port: number;
   /** The address of a database on it, as `store.url` takes it. */
   url(database?: string): string;
-  /** Runs statements as its owner, on a connection of their own, and gives the rows of the last one. */
-  // biome-ignore lint/suspicious/noExplicitAny: tests look into rows as they like
-  ask(text: string, database?: string): Promise<any[]>;
+  /** Runs statements as its owner, on a connection of their own, and gives their rows, as psql writes them. */
+  ask(text: string, database?: string): Promise<string[][]>;
   start(): Promise<void>;
   /** "immediate": as if its machine had failed. */
   stop(how?: "fast" | "immediate"): Promise<void>;
   /** Makes a standby take writes, and resolves when it does. */
-  promote(): Promise<void>;
+  promote(): Promise<unknown>;
   /** Ends it and removes its folder. */
   remove(): Promise<void>;
 };
@@ -92,7 +90,7 @@ export async function startStandby(
 async function start(
   t: Owner | null,
   { syncs = false, settings = {}, access = [] }: PostgresOptions,
-  make: (dir: string) => Promise<void>,
+  make: (dir: string) => Promise<unknown>,
 ): Promise<PostgresServer> {
   if (bin === undefined) throw new Error(String(noPostgres));
   const parent = mkdtempSync(join(tmpdir(), "relay-postgres-"));
@@ -127,7 +125,13 @@ async function start(
       });
     const until = performance.now() + 60_000;
     while (!isOver) {
-      if (await answers(port)) return true;
+      if (
+        await run("pg_isready", ["-q", "-h", "127.0.0.1", "-p", String(port)]).then(
+          () => true,
+          () => false,
+        )
+      )
+        return true;
       if (performance.now() > until) throw new Error(`PostgreSQL does not answer: ${tail(parent)}`);
       await sleep(20);
     }
@@ -141,15 +145,10 @@ async function start(
     },
     url: (database = "postgres") => `postgres://postgres@127.0.0.1:${port}/${database}`,
     async ask(text, database = "postgres") {
-      const client = new pg.Client({ host: "127.0.0.1", port, user: "postgres", database, ssl: false });
-      client.on("error", () => {});
-      await client.connect();
-      try {
-        const answer = (await client.query(text)) as pg.QueryResult | pg.QueryResult[];
-        return (Array.isArray(answer) ? answer.at(-1)! : answer).rows;
-      } finally {
-        await client.end();
-      }
+      const how = ["-X", "-q", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose"];
+      const where = ["-h", "127.0.0.1", "-p", String(port), "-U", "postgres", "-d", database];
+      const lines = (await run("psql", [...how, ...where], text)).split("\n").filter((line) => line !== "");
+      return lines.map((line) => line.split("\t"));
     },
     async start() {
       if (!(await launch())) throw new Error(`PostgreSQL has ended: ${tail(parent)}`);
@@ -211,36 +210,26 @@ export async function testDatabase(t: Owner, { template = "template0" } = {}): P
   return { url: server.url(name), name, server };
 }
 
-/** One of the server's programs to its end; throws with what it wrote. */
-async function run(program: string, args: string[]): Promise<void> {
+/** One of the server's programs to its end, and what it wrote; throws with what it wrote of its errors. */
+async function run(program: string, args: string[], input = ""): Promise<string> {
   const child = spawn("setpriv", [...asUser(), join(bin!, program), ...args], {
-    stdio: ["ignore", "ignore", "pipe"],
     cwd: "/",
     env: { PATH: process.env.PATH, LC_ALL: "C.UTF-8" },
   });
-  let said = "";
-  child.stderr.setEncoding("utf8").on("data", (text) => {
-    said += text;
-  });
+  const said = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"] as const)
+    child[name].setEncoding("utf8").on("data", (text) => {
+      said[name] += text;
+    });
+  child.stdin.on("error", () => {}); // it may end without reading its input
+  child.stdin.end(input);
   const [code] = (await once(child, "close")) as [number | null];
-  if (code !== 0) throw new Error(`${program} failed (${code}): ${said.trim()}`);
+  if (code !== 0) throw new Error(`${program} failed (${code}): ${said.stderr.trim()}`);
+  return said.stdout;
 }
 
 function asUser(): string[] {
   return user === null ? [] : [`--reuid=${user.uid}`, `--regid=${user.gid}`, "--init-groups"];
-}
-
-async function answers(port: number): Promise<boolean> {
-  const client = new pg.Client({ host: "127.0.0.1", port, user: "postgres", database: "postgres", ssl: false });
-  client.on("error", () => {});
-  try {
-    await client.connect();
-    return true;
-  } catch {
-    return false;
-  } finally {
-    await client.end().catch(() => {});
-  }
 }
 
 function tail(parent: string): string {

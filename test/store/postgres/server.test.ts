@@ -14,11 +14,8 @@ test("a standby takes writes once it is promoted, and has what was committed", {
   const primary = await startPostgres(t, { syncs: true, settings: { synchronous_standby_names: "standby" } });
   const standby = await startStandby(t, primary);
   await primary.ask("CREATE TABLE here (n int); INSERT INTO here VALUES (1)");
-  await assert.rejects(standby.ask("INSERT INTO here VALUES (2)"), { code: "25006" });
+  await assert.rejects(standby.ask("INSERT INTO here VALUES (2)"), /25006/);
   await primary.stop("immediate");
   await standby.promote();
-  assert.deepEqual(await standby.ask("INSERT INTO here VALUES (2); SELECT n FROM here ORDER BY n"), [
-    { n: 1 },
-    { n: 2 },
-  ]);
+  assert.deepEqual(await standby.ask("INSERT INTO here VALUES (2); SELECT n FROM here ORDER BY n"), [["1"], ["2"]]);
 });
