@@ -57,11 +57,6 @@ const CASES: [string, Parameters<typeof timeline>, string[]][] = [
     ],
   ],
   [
-    "a download whose worker had asked for work before the event came",
-    [{ receivedAt: 5_000 }, [medium({ firstTriedAt: 4_993, securedAt: 5_100 })], []],
-    ["5000 received", "4993 tried med_1", "5100 secured med_1"],
-  ],
-  [
     "a file that an earlier event had announced",
     [
       { receivedAt: 5_000 },

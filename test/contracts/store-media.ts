@@ -47,6 +47,14 @@ export function storeMediaContract(engine: string, openStore: OpenStore): void {
     });
   }
 
+  check("a download is not begun before its link came, though its worker had asked before", async (at) => {
+    const { post, store, clock } = at;
+    await post(video("v1", signed("a.mp4", 1)));
+    await store.claimDownloads({ now: clock.now() - 300, limit: 1, leaseFor: MINUTE, busyHosts: [] });
+    const [medium] = await store.media({ limit: 1 });
+    assert.deepEqual([medium?.state, medium?.firstTriedAt], ["running", clock.now()]);
+  });
+
   check("a duplicate's link that dies earlier takes no other's place", async ({ post, download, clock }) => {
     const begun = clock.now();
     await post(video("v1", signed("a.mp4", 2)));

@@ -15,9 +15,6 @@ export type Moment = {
 
 type Sent = Pick<Delivery, "id" | "endpoint" | "gate"> & { attemptLog: LoggedAttempt[] };
 
-/** By how much something may seem to have been done before its event came, in milliseconds. */
-const SLACK = 50;
-
 /** How a medium may end; superseded and deleted ones have no moment of their own. */
 const ENDS = ["mirrored", "failed", "expired", "skipped"] as const;
 
@@ -42,9 +39,5 @@ export function timeline(event: Pick<StoredEvent, "receivedAt">, media: Medium[]
       add(startedAt, { what: "attempted", of: id, endpoint, detail });
     }
   }
-  // Who asked for work before it came may get it of this one. A file that an earlier event announced may be older by far.
-  const placeOf = (at: number) => (event.receivedAt - at < SLACK ? Math.max(at, event.receivedAt) : at);
-  return moments
-    .sort((a, b) => placeOf(a.at) - placeOf(b.at))
-    .map(({ at, ...moment }) => ({ at: isoTime(at), ...moment }));
+  return moments.sort((a, b) => a.at - b.at).map(({ at, ...moment }) => ({ at: isoTime(at), ...moment }));
 }

@@ -139,7 +139,8 @@ export async function claim(tx: Tx, wish: ClaimWish & { busyHosts: string[] }): 
       tx.write(WAIT, [row.id]);
       continue;
     }
-    tx.write(LEASE, [wish.now + wish.leaseFor, wish.now, row.id]);
+    // A wish may be older than a link that came in its batch; no try lies before its link.
+    tx.write(LEASE, [wish.now + wish.leaseFor, Math.max(wish.now, row.linked_at), row.id]);
     jobs.push(await toJob(tx, row));
   }
   return jobs;
