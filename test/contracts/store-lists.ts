@@ -221,9 +221,9 @@ export function storeListsContract(engine: string, openStore: OpenStore): void {
           assert.deepEqual(counted, { count: Math.min(all, 1_000), isMore: all > 1_000 });
         }
       }
-      // Videos older than the newest 1,500 have the newest events, right behind these and long after them.
-      await post(draft("v3"));
-      assert.deepEqual(await pages(300), await every());
+      // Videos older than the newest hundred, and 1,500, have the newest events, right behind these and long after them.
+      for (const id of ["v3", "other", "v1400", "v1300"]) await post(draft(id));
+      for (const limit of [7, 300]) assert.deepEqual(await pages(limit), await every());
       await Promise.all(Array.from({ length: 2_000 }, () => post(draft("other"))));
       await post(draft("v2"));
       for (let n = 0; n < 3; n++) await post(draft("v1509"));

@@ -51,6 +51,10 @@ const SORTED: [RegExp, string][] = [
     "downloads that have not ended",
   ],
 
+  [
+    /^(SCAN t VIRTUAL TABLE|SEARCH d USING INTEGER PRIMARY KEY) .* FROM titles.* ORDER BY \w\.(rowid|video) \+ 0 DESC LIMIT/,
+    "videos of a title that few have, or between the first and the last of some",
+  ],
   [/^(SCAN|SEARCH) sessions\b/, "a number of them is kept"],
   [/SEARCH archive_videos USING PRIMARY KEY \(video=\?\)/, "files that have events of one video"],
   [/^SCAN (e|archive_erasures) USING COVERING INDEX archive_erasures_due/, "files that are to be written anew"],

@@ -27,8 +27,12 @@ export const titles: Titles = {
   sources: (text, within) => [
     {
       id: "t.rowid",
-      from: "titles t CROSS JOIN videos v",
-      where: [when(`${MATCHES} AND v.id = t.rowid`, phraseOf(text)), ...within],
+      ...(within.length === 0
+        ? { from: "titles t", where: [when(MATCHES, phraseOf(text))] }
+        : {
+            from: "titles t CROSS JOIN videos v",
+            where: [when(`${MATCHES} AND v.id = t.rowid`, phraseOf(text)), ...within],
+          }),
     },
     {
       id: "d.video",

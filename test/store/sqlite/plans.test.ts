@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import Database from "better-sqlite3";
 import { databaseOf } from "../../../src/store/backup.ts";
+import { withStablePlans } from "../../../src/store/sqlite/rows/sql.ts";
 import { openSeeded } from "../../support/seeded.ts";
 
 /** The statement that holds these words, and what SQLite uses for it. */
@@ -44,4 +45,15 @@ test("what may be asked while much is stored goes by an index, without its name 
       plan,
     );
   }
+});
+
+test("what bounds a search of titles is an integer: FTS5 heeds no other bound, and would read all titles", () => {
+  const db = new Database(":memory:");
+  db.exec("CREATE VIRTUAL TABLE titles USING fts5(title)");
+  db.exec("INSERT INTO titles (rowid, title) VALUES (7, 'river')");
+  const { prepare } = withStablePlans(db);
+  const bounded = prepare("SELECT t.rowid AS id FROM titles t WHERE t.titles MATCH ? AND t.rowid >= ? AND t.rowid < ?");
+  assert.match(bounded.source, /t\.rowid >= CAST\(\+\? AS INTEGER\) AND t\.rowid < CAST\(\+\? AS INTEGER\)$/);
+  assert.deepEqual([bounded.all("river", 7, 8), bounded.all("river", 1, 7)], [[{ id: 7 }], []]);
+  db.close();
 });

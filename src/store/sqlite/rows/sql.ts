@@ -9,7 +9,13 @@ export type Sql = Pick<Database.Database, "prepare">;
  * ten times the cost of running it. A parameter behind a unary plus is none that the planner looks at.
  */
 export function withStablePlans(db: Database.Database): Sql {
-  const prepare = (text: string) =>
-    db.prepare(text.replace(/\bLIMIT \?|\?/g, (found) => (found === "?" ? "+?" : "LIMIT ?+0")));
+  const prepare = (text: string) => db.prepare(text.replace(/\bLIMIT \?|\browid [<>]=? \?|\?/g, stable));
   return { prepare: prepare as Sql["prepare"] };
+}
+
+function stable(found: string): string {
+  if (found === "?") return "+?";
+  if (found === "LIMIT ?") return "LIMIT ?+0";
+  // FTS5 begins and ends at a bound only where it is an integer, and each number of JavaScript's is bound as a float.
+  return found.replace("?", "CAST(+? AS INTEGER)");
 }
