@@ -201,7 +201,7 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
       },
       openLink: links.open,
       tryEndpoint: (endpoint) => tryEndpoint(endpoint, ports, { userAgent, connectTimeout: CONNECT_TIMEOUT }),
-      tryReceivers: (to) => tryReceivers(to, ports, { userAgent, relay: publicUrl() }),
+      tryReceivers: (alerts) => tryReceivers(alerts, ports, { userAgent, relay: publicUrl() }),
       targetTrouble: () => parts.now.mirror.targetTrouble(),
       refreshLinks: links.secrets.refresh,
       wake,

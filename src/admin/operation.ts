@@ -3,7 +3,7 @@ import type { FeedWaits } from "../actions/feed/waits.ts";
 import type { Sources } from "../actions/list.ts";
 import type { AcceptBytes } from "../actions/quarantine.ts";
 import type { RelayProcess } from "../actions/status.ts";
-import type { AlertReceiver, Endpoint } from "../config/schema.ts";
+import type { AlertsConfig, Endpoint } from "../config/schema.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { TriedReceiver } from "../model/alert.ts";
 import type { Deed } from "../model/audit.ts";
@@ -53,8 +53,8 @@ export type StorePlace = Sources & {
   ports: Ports;
   /** Sends an endpoint a message that stands for no event. */
   tryEndpoint(endpoint: Endpoint): Promise<Attempt>;
-  /** Sends these a message that stands for no alarm. */
-  tryReceivers(to: AlertReceiver[]): Promise<TriedReceiver[]>;
+  /** Sends these receivers a message that stands for no alarm, and a heartbeat. */
+  tryReceivers(alerts: AlertsConfig): Promise<TriedReceiver[]>;
   /** Takes a refused body in. */
   acceptKept: AcceptBytes;
   /** The copies, as they can be read now. */

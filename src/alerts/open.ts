@@ -3,7 +3,7 @@ import { readFacts } from "../actions/alarms/facts.ts";
 import { type Alarm, judgeAlarms, onsetOf } from "../actions/alarms/judge.ts";
 import type { AlertReceiver, AlertsConfig, Config } from "../config/schema.ts";
 import { errorLine } from "../errors.ts";
-import type { AlertJob, StandingAlarm } from "../model/alert.ts";
+import { type AlertJob, receiverName, type StandingAlarm } from "../model/alert.ts";
 import { every } from "../platform/timing.ts";
 import type { Clock, Ports } from "../ports.ts";
 import { type Doubling, doublingWait } from "../rules/schedule.ts";
@@ -86,11 +86,11 @@ function startAlerts({ to, heartbeat }: AlertsConfig, options: Options): { stop(
     isSilenced = (await store.alarms(now)).silences.some(({ name }) => name === CANNOT_COMMIT);
     const alarms = to.length === 0 ? [] : judgeAlarms(await readFacts(store, options.config(), { ...outside, now }));
     const standing = alarms.filter(({ name }) => name !== CANNOT_COMMIT).map((alarm) => standingOf(alarm, now));
-    const receivers = to.map(({ id, place, atLeast }) => ({ id, place, atLeast }));
+    const receivers = to.map(({ id, name, place, atLeast }) => ({ id, name, place, atLeast }));
     const { dropped } = await store.noteAlarms({ standing, receivers, by, leaseFor: LEASE }, now);
-    for (const { id, place, waiting } of dropped) {
+    for (const { place, waiting, ...who } of dropped) {
       log.info("a receiver of alerts has left the config: what waited for it is dropped", {
-        ...{ receiver: id, place, alerts: waiting },
+        ...{ receiver: receiverName(who), place, alerts: waiting },
       });
     }
     for (const receiver of to.filter(({ id }) => each.isFree(id))) each.begin(receiver.id, () => sendTo(receiver));
@@ -103,11 +103,12 @@ function startAlerts({ to, heartbeat }: AlertsConfig, options: Options): { stop(
     for (const job of jobs) await send(receiver, job);
   }
 
-  async function send(to: AlertReceiver, { receiver, claim, upTo, failures, alerts }: AlertJob): Promise<void> {
+  async function send(to: AlertReceiver, { receiver: id, claim, upTo, failures, alerts }: AlertJob): Promise<void> {
     const message = messageOf(alerts, { relay: relay(), at: clock.now() });
     const error = await sender.send(to, message);
     const now = clock.now();
-    const job = { receiver, claim, upTo, pause: PAUSE };
+    const job = { receiver: id, claim, upTo, pause: PAUSE };
+    const receiver = receiverName(to);
     // By the stop, for a reload perhaps: what comes after it sends it again.
     if (stopped.signal.aborted && error !== null) return store.settleAlerts(job, { is: "cut off" }, now);
     if (error === null) {

@@ -82,6 +82,9 @@ const receive = v.strictObject({
 /** The name of the token that has none of its own: `admin.token`, or the one of the file. */
 export const ADMIN = "admin";
 
+/** What the heartbeat of alerts is called, among the names of receivers. */
+export const HEARTBEAT = "heartbeat";
+
 /** Each type of target has options of its own: `targets/<type>/options.ts`. */
 const target = v.variant(
   "type",
@@ -113,11 +116,13 @@ const endpointTls = v.strictObject({
   key: v.optional(v.nullable(text), null),
 });
 
+const ownName = v.pipe(
+  v.string(),
+  v.regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, "must be 1 to 64 of a-z 0-9 _ -, beginning with one of a-z 0-9"),
+);
+
 const endpoint = v.strictObject({
-  id: v.pipe(
-    v.string(),
-    v.regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, "must be 1 to 64 of a-z 0-9 _ -, beginning with one of a-z 0-9"),
-  ),
+  id: ownName,
   url: httpUrl,
   secret: secrets,
   events: v.optional(v.pipe(v.array(eventPattern), v.minLength(1, "must name at least one event")), ["*"]),
@@ -141,8 +146,7 @@ const endpoint = v.strictObject({
 /** One of several tokens: the audit has its name; "read" may only GET. */
 const namedToken = v.strictObject({
   name: v.pipe(
-    v.string(),
-    v.regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, "must be 1 to 64 of a-z 0-9 _ -, beginning with one of a-z 0-9"),
+    ownName,
     v.check((name) => name !== ADMIN, `is taken: "${ADMIN}" is what admin.token is called`),
   ),
   token: secret,
@@ -171,13 +175,24 @@ const backup = v.strictObject({
   to: v.optional(v.picklist(["dir", "target"]), "dir"),
   dir: v.optional(text),
 });
-const atLeast = v.optional(v.picklist(["page", "ticket"]), "ticket");
+const ofReceiver = {
+  name: v.optional(
+    v.nullable(
+      v.pipe(
+        ownName,
+        v.check((name) => name !== HEARTBEAT, `is taken: "${HEARTBEAT}" is what alerts.heartbeat is called`),
+      ),
+    ),
+    null,
+  ),
+  atLeast: v.optional(v.picklist(["page", "ticket"]), "ticket"),
+};
 const receiver = v.union(
   [
-    v.strictObject({ url: secret, format: v.picklist(["slack", "text", "json"]), atLeast }),
-    v.strictObject({ mail: mailAddress, from: mailAddress, smtp: secret, atLeast }),
+    v.strictObject({ url: secret, format: v.picklist(["slack", "text", "json"]), ...ofReceiver }),
+    v.strictObject({ mail: mailAddress, from: mailAddress, smtp: secret, ...ofReceiver }),
   ],
-  'must be { "url", "format": "slack", "text" or "json" } or { "mail", "from", "smtp" }, each with "atLeast": "page" or "ticket"',
+  'must be { "url", "format": "slack", "text" or "json" } or { "mail", "from", "smtp" }, each with "name", and "atLeast": "page" or "ticket"',
 );
 const alerts = v.strictObject({
   to: v.optional(v.array(receiver), []),

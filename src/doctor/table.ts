@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { backupFolder } from "../backup/schedule.ts";
 import type { Config } from "../config/schema.ts";
 import { tokenFileOf } from "../config/secrets.ts";
+import { receiverName } from "../model/alert.ts";
 import { lookAtMachine } from "../platform/machine.ts";
 import type { Ports } from "../ports.ts";
 import type { Store } from "../store/store.ts";
@@ -182,7 +183,7 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
 function receiversOf(alerts: Config["alerts"], clock: Ports["clock"]): Probe[] {
   const { to = [], heartbeat = null } = alerts ?? {};
   const receivers = to.map((one, at) =>
-    probe(`alerts.${one.id}`, () => judgeReceiver(one, `alerts.to[${at}]`, clock), null),
+    probe(`alerts.${receiverName(one)}`, () => judgeReceiver(one, `alerts.to[${at}]`, clock), null),
   );
   if (heartbeat === null) return receivers;
   const beat = () => judgeAddress(heartbeat.url, "alerts.heartbeat.url", clock, "doctor itself sends no heartbeat");

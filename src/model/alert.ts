@@ -38,11 +38,14 @@ export type AlarmState = AlarmWords & {
 /** Nothing is said of alarms of this name. Times are milliseconds since 1970. */
 export type Silence = { name: string; since: number; until: number; reason: string | null };
 
-/** Where alerts go: with "page" those of no ticket. `place`: a host or a mail address. */
-export type Receiver = { id: string; place: string; atLeast: Severity };
+/** Where alerts go: with "page" those of no ticket. `name`: of the config, which may give none; `place`: a host or a mail address. */
+export type Receiver = { id: string; name: string | null; place: string; atLeast: Severity };
 
-/** What became of a message that stands for no alarm; `error` null: it was taken. */
-export type TriedReceiver = { receiver: string; place: string; error: string | null; ms: number };
+/** What one is called: by its name, or else its id. */
+export const receiverName = ({ id, name }: Pick<Receiver, "id" | "name">) => name ?? id;
+
+/** What became of a message that stands for no alarm, or of a heartbeat; `receiver`: its id; `error` null: it was taken. */
+export type TriedReceiver = { receiver: string; name: string | null; place: string; error: string | null; ms: number };
 
 /** How one stands. Times are milliseconds since 1970; `failingSince` null: the last that was sent arrived. */
 export type ReceiverState = Receiver & {

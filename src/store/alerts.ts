@@ -19,7 +19,7 @@ export type AlertVerbs = {
   noteAlarms(
     seen: { standing: StandingAlarm[]; receivers: Receiver[]; by: string; leaseFor: number },
     now: number,
-  ): Promise<{ said: number; dropped: Pick<ReceiverState, "id" | "place" | "waiting">[] }>;
+  ): Promise<{ said: number; dropped: Pick<ReceiverState, "id" | "name" | "place" | "waiting">[] }>;
   /** What is kept of alarms, by their names, and the silences that hold at `now`. */
   alarms(now: number): Promise<{ alarms: AlarmState[]; silences: Silence[] }>;
   /** Until then nothing is said of alarms of this name, whatever was said of it before. */

@@ -35,6 +35,7 @@ function openSender(t: TestContext) {
     const receiver: MailReceiver = {
       ...{
         id: "mail-1",
+        name: null,
         place: "ops@example.com",
         format: "mail",
         mail: "ops@example.com",
@@ -177,6 +178,7 @@ test("a server that says nothing is given up when the relay stops", async (t) =>
   const receiver: MailReceiver = {
     ...{
       id: "mail-1",
+      name: null,
       place: "ops@example.com",
       format: "mail",
       mail: "ops@example.com",

@@ -6,7 +6,7 @@ import { ready } from "../support/seeded.ts";
 import { callJson } from "../support/spawn.ts";
 import { waitFor } from "../support/wait.ts";
 
-test("with a reload a new receiver is sent what stands, one that stays is sent nothing twice, and a removed one loses what waits", async (t) => {
+test("with a reload a new receiver is sent what stands, one that stays is sent nothing twice, also where it is named, and a removed one loses what waits", async (t) => {
   const [stays, goes, comes] = await Promise.all([openReceiver(), openReceiver(500), openReceiver()]);
   for (const receiver of [stays, goes, comes]) t.after(() => receiver.close());
   const base = { server: { trustedProxies: ["127.0.0.1"] }, mirror: { enabled: false } };
@@ -17,7 +17,8 @@ test("with a reload a new receiver is sent what stands, one that stays is sent n
   await fetch(relay.webhooks, { method: "POST", headers, body: JSON.stringify(ready("v1")) });
   await waitFor(() => stays.requests.length > 0 && goes.requests.length > 0, 20_000);
 
-  await relay.reload({ ...base, alerts: to(`${stays.url}/a`, `${comes.url}/c`) });
+  const [one, other] = to(`${stays.url}/a`, `${comes.url}/c`).to;
+  await relay.reload({ ...base, alerts: { to: [{ ...one!, name: "stays" }, other!] } });
   await waitFor(() => comes.requests.length > 0, 20_000);
   const [first, second] = [stays.requests[0]!.json.alerts[0], comes.requests[0]!.json.alerts[0]];
   assert.deepEqual([second.name, second.says, second.at], ["SenderUnknown", "begins", first.at]);
@@ -30,6 +31,8 @@ test("with a reload a new receiver is sent what stands, one that stays is sent n
   const [{ receivers }] = await callJson(["alerts", "list", "--config", relay.configPath]);
   const places = [stays, comes].map(({ url }) => new URL(url).host).sort();
   assert.deepEqual(receivers.map(({ place }: { place: string }) => place).sort(), places);
+  const named = receivers.map(({ name, place }: { name: string; place: string }) => [place, name]);
+  assert.equal(Object.fromEntries(named)[new URL(stays.url).host], "stays");
 
   // What it lacked is not sent when it comes back, but what stands then.
   goes.answer(200);

@@ -10,16 +10,17 @@ import { waitFor } from "../support/wait.ts";
 type Row = { name: string; state: string; since: string | null; what: string | null; silence: unknown };
 
 test("alerts list has every alarm and the receivers; test sends one message to each; silence holds an alarm back and ends", async (t) => {
-  const [chat, mail] = await Promise.all([openReceiver(), openMailServer(t)]);
-  t.after(() => chat.close());
+  const [chat, watcher, mail] = await Promise.all([openReceiver(), openReceiver(), openMailServer(t)]);
+  t.after(() => Promise.all([chat.close(), watcher.close()]));
   const relay = await startRelay({
     server: { trustedProxies: ["127.0.0.1"] },
     mirror: { enabled: false },
     alerts: {
       to: [
-        { url: `${chat.url}/hush-hook`, format: "slack" },
+        { name: "newsroom", url: `${chat.url}/hush-hook`, format: "slack" },
         { mail: "ops@example.com", from: "relay@example.com", smtp: `smtp://localhost:${mail.port}`, atLeast: "page" },
       ],
+      heartbeat: { url: `${watcher.url}/hush-beat`, every: "1h" },
     },
   });
   t.after(() => relay.close());
@@ -58,30 +59,48 @@ test("alerts list has every alarm and the receivers; test sends one message to e
   const page = await run("status", "--utc");
   assert.match(page.stdout, /! Events were refused [\s\S]*?\(silenced\s+until\s+\S+\s+\S+Z\)/);
 
+  // The relay's own.
+  await waitFor(() => watcher.requests.length === 1);
   const tried = await run("alerts", "test");
   assert.equal(tried.code, 0, tried.stderr);
-  assert.equal(tried.stdout.match(/ took it \(\d+ ms\)$/gm)?.length, 2);
+  const [chatPlace, beatPlace] = [chat, watcher].map(({ url }) => new URL(url).host);
+  assert.deepEqual(tried.stdout.replace(/\d+ ms|-[0-9a-f]{8}/g, "…").split("\n"), [
+    `newsroom (${chatPlace}) took it (…)`,
+    "mail… (ops@example.com) took it (…)",
+    `heartbeat (${beatPlace}) took it (…)`,
+    "",
+  ]);
+  assert.equal(watcher.requests.length, 2);
   assert.match(chat.requests[0]!.json.text, /: a test\nAlarms reach you here\. Nothing needs you now\.$/);
   assert.match(mail.mails[0]!.headers.subject!, /: a test$/);
   chat.answer(404);
-  const refused = await run("alerts", "test", new URL(chat.url).host, "--json");
-  assert.equal(refused.code, 1);
-  const [one] = jsonLines(refused.stdout);
-  assert.deepEqual(
-    one.data.map(({ error }: { error: string }) => error),
-    ["HTTP 404"],
-  );
-  assert.equal(mail.mails.length, 1);
+  for (const name of ["newsroom", chatPlace!]) {
+    const refused = await run("alerts", "test", name, "--json");
+    assert.equal(refused.code, 1);
+    const [one] = jsonLines(refused.stdout);
+    assert.deepEqual(
+      one.data.map(({ name, error }: { name: string; error: string }) => [name, error]),
+      [["newsroom", "HTTP 404"]],
+    );
+  }
+  assert.deepEqual([mail.mails.length, watcher.requests.length], [1, 2]);
   chat.answer(200);
+  watcher.answer(503);
+  const beat = await run("alerts", "test", "heartbeat");
+  assert.match(beat.stdout, /^heartbeat \(\S+\) did not take it: HTTP 503 \(\d+ ms\)\n$/);
+  assert.deepEqual([beat.code, watcher.requests.length], [1, 3]);
+  const unknown = await run("alerts", "test", "newsrom");
+  assert.match(unknown.stderr, /no receiver "newsrom" in alerts\.to of the config: did you mean "newsroom"\?/);
 
   const doctor = jsonLines((await run("doctor", "--json")).stdout).filter(({ probe }) => probe.startsWith("alerts"));
   assert.deepEqual(
     doctor.map(({ state }) => state),
-    ["ok", "ok", "ok", "ok"],
+    ["ok", "ok", "ok", "ok", "ok"],
   );
   assert.match(doctor[0].detail, /takes a connection/);
   assert.match(doctor[1].detail, /the mail server localhost answers/);
-  assert.match(doctor[2].detail + doctor[3].detail, /was not sent anything yet/);
+  assert.match(doctor[2].detail, /doctor itself sends no heartbeat/);
+  assert.match(doctor[3].detail + doctor[4].detail, /newsroom \(\S+\) was not sent anything yet/);
   assert.equal(mail.mails.length, 1);
 
   const ended = await run("alerts", "silence", "SenderUnknown", "--end");
@@ -95,7 +114,9 @@ test("alerts list has every alarm and the receivers; test sends one message to e
     ]),
     [
       ["alerts silence --end", "SenderUnknown", "done"],
-      ["alerts test", new URL(chat.url).host, "1 of 1 failed"],
+      ["alerts test", "heartbeat", "1 of 1 failed"],
+      ["alerts test", chatPlace, "1 of 1 failed"],
+      ["alerts test", "newsroom", "1 of 1 failed"],
       ["alerts test", null, "done"],
       ["alerts silence", "SenderUnknown", "done"],
     ],
@@ -103,6 +124,7 @@ test("alerts list has every alarm and the receivers; test sends one message to e
   const table = (await run("alerts", "list", "--utc")).stdout;
   assert.match(table, /^ALARM +SEVERITY +STATE/);
   assert.match(table, /^MediaLost +page +quiet/m);
+  assert.match(table, /^newsroom +127\.0\.0\.1:\d+ +all/m);
   assert.doesNotMatch(table + JSON.stringify([seen, status, tried, audit]), /hush/);
 });
 

@@ -53,6 +53,22 @@ test("a mail of alerts has an address, and a server that no problem quotes; each
   assert.deepEqual(more, []);
 });
 
+test("a receiver of alerts has a name of its own, or none", () => {
+  const problemsOf = (...to: object[]) => inspectJson({ alerts: { to } }, null, { env: {}, cwd: "/" }).problems;
+  const chat = { url: "https://chat.example.com/hook", format: "slack" };
+  const mail = { mail: "ops@example.com", from: "relay@example.com", smtp: "smtp://localhost" };
+  const text = { url: "https://ntfy.example.com/hook", format: "text" };
+  assert.deepEqual(problemsOf({ ...chat, name: "night" }, { ...mail, name: "day" }, { ...text, name: null }), []);
+  assert.deepEqual(problemsOf({ ...chat, name: "night" }, mail, { ...text, name: "night" }), [
+    "alerts.to[2].name: is that of alerts.to[0] already",
+  ]);
+  assert.match(problemsOf({ ...chat, name: "Night shift" })[0]!, /^alerts\.to\[0\]\.name: must be 1 to 64 of a-z/);
+  assert.match(problemsOf({ ...mail, name: "heartbeat" })[0]!, /^alerts\.to\[0\]\.name: is taken: "heartbeat" /);
+  const nameless = inspectJson({ alerts: { to: [chat] } }, null, { env: {}, cwd: "/" }).config!.alerts!.to[0]!;
+  const named = inspectJson({ alerts: { to: [{ ...chat, name: "night" }] } }, null, { env: {}, cwd: "/" }).config!;
+  assert.deepEqual(named.alerts!.to[0], { ...nameless, name: "night" }, "its id stays, and with it what waits for it");
+});
+
 test("the example at the top level loads, and shows every option of the schema", () => {
   const path = resolve("config.example.json");
   const env = Object.fromEntries(["CMS_SECRET", "CMS_OLD_SECRET", "ARCHIVE_SECRET"].map((name) => [name, SECRET]));
@@ -83,11 +99,15 @@ test("the example at the top level loads, and shows every option of the schema",
   assert.deepEqual(
     to.map(({ id, ...receiver }) => [id.length, receiver]),
     [
-      ["slack-".length + 8, { url: urls.CHAT_URL, place: "chat.example.com", format: "slack", atLeast: "ticket" }],
+      [
+        "slack-".length + 8,
+        { name: "newsroom", url: urls.CHAT_URL, place: "chat.example.com", format: "slack", atLeast: "ticket" },
+      ],
       [
         "mail-".length + 8,
         {
           ...{
+            name: "on-call",
             format: "mail",
             place: "ops@example.com",
             mail: "ops@example.com",

@@ -12,8 +12,8 @@ const dead: StandingAlarm = {
   ...{ commands: ["wochit-relay deliveries list"], holds: 0, mayBegin: true },
 };
 const lost: StandingAlarm = { ...dead, name: "MediaLost", severity: "page", subject: null, what: "1 is lost" };
-const ALL = { id: "slack-1", place: "chat.example.com", atLeast: "ticket" } as const;
-const PAGES = { id: "text-2", place: "ntfy.example.com", atLeast: "page" } as const;
+const ALL = { id: "slack-1", name: "chat", place: "chat.example.com", atLeast: "ticket" } as const;
+const PAGES = { id: "text-2", name: null, place: "ntfy.example.com", atLeast: "page" } as const;
 
 /** What every store engine must do so that people are told of alarms. */
 export function storeAlertsContract(engine: string, openStore: OpenStore): void {
@@ -142,7 +142,7 @@ export function storeAlertsContract(engine: string, openStore: OpenStore): void 
       await note(store, now, [lost]);
       await claim(store, now);
       const { dropped } = await note(store, now, [lost], "a", [ALL]);
-      assert.deepEqual(dropped, [{ id: "text-2", place: "ntfy.example.com", waiting: 1 }]);
+      assert.deepEqual(dropped, [{ id: "text-2", name: null, place: "ntfy.example.com", waiting: 1 }]);
       assert.deepEqual(await claim(store, now + LEASE, ["text-2"]), []);
       assert.deepEqual(
         (await store.receivers()).map(({ id }) => id),
@@ -162,7 +162,10 @@ export function storeAlertsContract(engine: string, openStore: OpenStore): void 
       const idle = { waiting: 0, sentAt: null, failingSince: null, error: null };
       assert.deepEqual(await store.receivers(), [{ ...ALL, ...idle }]);
       await note(store, now, [lost, dead], "a", [ALL]);
-      const pages = { ...ALL, atLeast: "page" } as const;
+      const renamed = { ...ALL, name: "newsroom" };
+      assert.equal((await note(store, now, [lost, dead], "a", [renamed])).said, 0);
+      assert.deepEqual(await store.receivers(), [{ ...renamed, ...idle, waiting: 2 }], "nothing is said again");
+      const pages = { ...ALL, name: null, atLeast: "page" } as const;
       const other = { ...PAGES, atLeast: "ticket" } as const;
       await note(store, now + DAY / 2, [lost, dead], "a", [pages, other]);
       assert.deepEqual(

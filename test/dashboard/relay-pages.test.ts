@@ -46,7 +46,7 @@ test("a silenced alarm is shown as such, and the settings say where alarms go an
     mirror: { enabled: false },
     alerts: {
       to: [
-        { url: `${chat.url}/hush`, format: "json" },
+        { name: "newsroom", url: `${chat.url}/hush`, format: "json" },
         { url: `${gone.url}/hush`, format: "json" },
       ],
     },
@@ -62,6 +62,7 @@ test("a silenced alarm is shown as such, and the settings say where alarms go an
   });
   const places = [chat, gone].map(({ url }) => new URL(url).host);
   for (const place of places) assert.ok(text.includes(place));
+  assert.match(text, />newsroom<\/span> at <span/);
   assert.match(text, /, the last /);
   assert.doesNotMatch(text, /hush/);
 });

@@ -20,9 +20,9 @@ const LEASE = MINUTE;
 const FLAPS = { on: 25, off: 15, times: 4 };
 
 const RECEIVERS: Receiver[] = [
-  { id: "slack-1", place: "chat.example.com", atLeast: "ticket" },
-  { id: "text-2", place: "ntfy.example.com", atLeast: "page" },
-  { id: "mail-3", place: "ops@example.com", atLeast: "ticket" },
+  { id: "slack-1", name: "chat", place: "chat.example.com", atLeast: "ticket" },
+  { id: "text-2", name: null, place: "ntfy.example.com", atLeast: "page" },
+  { id: "mail-3", name: null, place: "ops@example.com", atLeast: "ticket" },
 ];
 
 /** The third takes nothing in these minutes. */

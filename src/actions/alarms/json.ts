@@ -16,6 +16,6 @@ export function silencesByName(silences: Silence[]): Map<string, SilenceJson> {
   return new Map(silences.map((silence) => [silence.name, silenceJson(silence)]));
 }
 
-export function receiverJson({ sentAt, failingSince, ...receiver }: ReceiverState) {
-  return { ...receiver, sentAt: isoTime(sentAt), failingSince: isoTime(failingSince) };
+export function receiverJson({ id, name, sentAt, failingSince, ...receiver }: ReceiverState) {
+  return { id, name, ...receiver, sentAt: isoTime(sentAt), failingSince: isoTime(failingSince) };
 }

@@ -31,10 +31,10 @@ export function effectiveConfig(config: Config) {
 }
 
 function shownReceiver(receiver: AlertReceiver): Record<string, unknown> {
-  const { format, atLeast } = receiver;
+  const { name, format, atLeast } = receiver;
   return format === "mail"
-    ? { mail: receiver.mail, from: receiver.from, smtp: SET, atLeast }
-    : { url: SET, format, atLeast };
+    ? { name, mail: receiver.mail, from: receiver.from, smtp: SET, atLeast }
+    : { name, url: SET, format, atLeast };
 }
 
 function shownEndpoint({ keys, headers: _, headerNames, tls, url, ...rest }: Endpoint) {

@@ -38,6 +38,7 @@ export const receivers = v.array(
     "Receiver",
     v.object({
       id: text,
+      name: v.pipe(orNull(text), v.description("By the config")),
       place: v.pipe(text, v.description("Its host, or its mail address")),
       atLeast: severity,
       waiting: v.pipe(count, v.description("Alerts that it is still to be sent")),
@@ -75,7 +76,8 @@ export const triedReceivers = named(
       shapeOf<TriedReceiver>()(
         "TriedReceiver",
         v.object({
-          ...{ receiver: text, place: text },
+          receiver: v.pipe(text, v.description('Its id; "heartbeat": a GET to the heartbeat\'s address')),
+          ...{ name: orNull(text), place: text },
           error: v.pipe(orNull(text), v.description("Why it was not taken; null: it was")),
           ms: count,
         }),

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { listAlarms } from "../../actions/alarms/list.ts";
-import { configuredReceivers, triedDeed } from "../../actions/alarms/receivers.ts";
+import { chosenReceivers, triedDeed } from "../../actions/alarms/receivers.ts";
 import { endSilence, LONGEST_SILENCE, silenceAlarm } from "../../actions/alarms/silence.ts";
 import { parseDuration } from "../../config/units.ts";
 import { alarmList, silenced, triedReceivers, unsilenced } from "../answers/alarms.ts";
@@ -21,13 +21,16 @@ export const alertOperations: Operation[] = [
   }),
   operation({
     ...{ ...TAG, method: "POST", path: "/alerts/test", id: "testAlerts" },
-    summary: "Sends each receiver, or one, a message that stands for no alarm, and answers what came of it",
-    body: v.strictObject({ receiver: v.optional(v.pipe(words, v.description("Its id, or its place"))) }),
+    summary:
+      "Sends each receiver a message that stands for no alarm, and a heartbeat, or one of these, and answers what came of it",
+    body: v.strictObject({
+      receiver: v.optional(v.pipe(words, v.description('Its name, id or place, or "heartbeat"'))),
+    }),
     answer: triedReceivers,
     errors: ["not_found"],
     async run({ body, note }, { config, tryReceivers }) {
       const only = body.receiver ?? null;
-      const data = await tryReceivers(configuredReceivers(config, only));
+      const data = await tryReceivers(chosenReceivers(config, only));
       await note(triedDeed(only, data));
       return { data };
     },

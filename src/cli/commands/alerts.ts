@@ -1,10 +1,11 @@
 import { type AlarmsJson, listAlarms } from "../../actions/alarms/list.ts";
-import { configuredReceivers, triedDeed } from "../../actions/alarms/receivers.ts";
+import { chosenReceivers, triedDeed } from "../../actions/alarms/receivers.ts";
 import { endSilence, LONGEST_SILENCE, silenceAlarm } from "../../actions/alarms/silence.ts";
 import { shortTime } from "../../actions/format.ts";
 import type { Column } from "../../actions/list.ts";
 import { parseDuration } from "../../config/units.ts";
 import { RelayError } from "../../errors.ts";
+import { receiverName } from "../../model/alert.ts";
 import type { Command, CommandGroup } from "../command.ts";
 import { findRelay } from "../look/relay-process.ts";
 import { commonOptions } from "../options.ts";
@@ -30,7 +31,7 @@ const alarmColumns: Column<AlarmsJson["alarms"][number]>[] = [
 ];
 
 const receiverColumns: Column<AlarmsJson["receivers"][number]>[] = [
-  { title: "RECEIVER", value: ({ id }) => id, whole: true },
+  { title: "RECEIVER", value: receiverName, whole: true },
   { title: "AT", value: ({ place }) => place },
   { title: "GETS", value: ({ atLeast }) => (atLeast === "page" ? "pages" : "all"), whole: true, spare: 2 },
   { title: "LAST", value: ({ sentAt }) => shortTime(sentAt), whole: true },
@@ -62,26 +63,29 @@ said once). Receivers are those of the relay that runs.`,
 
 const test: Command = {
   name: "alerts test",
-  summary: "sends each receiver, or one, a message that stands for no alarm, and says what came of it",
+  summary: "sends each receiver a message that stands for no alarm, and a heartbeat, and says what came of it",
   examples: {
     "wochit-relay alerts test": "shows whether alarms reach you",
+    "wochit-relay alerts test ops-chat": "tests one, by its name in the config",
     "wochit-relay alerts test ops@example.com": "sends the mail alone",
+    "wochit-relay alerts test heartbeat": "asks the heartbeat's address once",
   },
-  help: "Exit code 1 where one of them does not take it. Nothing else changes.",
+  help: `RECEIVER is a name, an id of alerts list, a host or a mail address. Exit code 1 where one of them does not take it. Nothing else
+changes; a watcher takes the heartbeat for a living relay's.`,
   positionals: "[RECEIVER]",
   options: commonOptions,
   async run(program, args) {
     const config = await program.loadConfig();
     const named = args.positionals[0] ?? null;
-    const to = configuredReceivers(config, named);
+    const chosen = chosenReceivers(config, named);
     const { tryReceivers } = await import("../../alerts/try.ts");
     const relay = config.server.publicUrl ?? program.hostname;
     const ways = { userAgent: `wochit-relay/${program.version}`, relay };
-    const tried = await tryReceivers(to, program.ports, ways);
+    const tried = await tryReceivers(chosen, program.ports, ways);
     await noteDeed(program, () => program.openStore(config), triedDeed(named, tried));
-    const lines = tried.map(({ receiver, place, error, ms }) => {
+    const lines = tried.map(({ receiver: id, name, place, error, ms }) => {
       const came = error === null ? "took it" : `did not take it: ${harmless(error)}`;
-      return `${receiver} (${place}) ${came} (${ms} ms)\n`;
+      return `${receiverName({ id, name })} (${place}) ${came} (${ms} ms)\n`;
     });
     print(program, args, { data: tried }, lines.join(""));
     return tried.some(({ error }) => error !== null) ? 1 : 0;

@@ -4,6 +4,7 @@ import { describeBacklog } from "../../actions/outcome/backlog.ts";
 import { describeHeld, type Holding, holdings } from "../../actions/outcome/held.ts";
 import { describeDisk, describeGrowth } from "../../actions/relay/storage.ts";
 import { readStatus, type Status } from "../../actions/status.ts";
+import { receiverName } from "../../model/alert.ts";
 import type { Command } from "../command.ts";
 import { findRelay } from "../look/relay-process.ts";
 import { commonOptions } from "../options.ts";
@@ -165,9 +166,10 @@ function archiveFields(
 /** One that takes no alerts. */
 const describeReceiver =
   (ago: (iso: string | null) => string) =>
-  ({ id, place, waiting, failingSince, error }: Status["receivers"][number]): [string, string] => {
+  ({ place, waiting, failingSince, error, ...who }: Status["receivers"][number]): [string, string] => {
     const kept = `${waiting} ${waiting === 1 ? "alert waits" : "alerts wait"} for it`;
-    return ["alerts", `${id} (${place}) is down (the first try that failed: ${ago(failingSince)}): ${error}; ${kept}`];
+    const since = `the first try that failed: ${ago(failingSince)}`;
+    return ["alerts", `${receiverName(who)} (${place}) is down (${since}): ${error}; ${kept}`];
   };
 
 /** What needs a person, each with its first command, in at most `room` lines, but at least one of them. */

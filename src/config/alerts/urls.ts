@@ -9,18 +9,19 @@ import { readSmtpUrl } from "./smtp.ts";
 /** What was read of each receiver, its URL or its mail server, and of the heartbeat; null: it was not. */
 export type AlertUrls = { to: (string | SmtpServer | null)[]; heartbeat: string | null };
 
+type Common = "name" | "atLeast";
 type Given = {
-  to: (Pick<WebhookReceiver, "format" | "atLeast"> | Pick<MailReceiver, "mail" | "from" | "atLeast">)[];
+  to: (Pick<WebhookReceiver, "format" | Common> | Pick<MailReceiver, "mail" | "from" | Common>)[];
   heartbeat: { every: number } | null;
 };
 
-/** Reads the addresses of receivers, each of which is there once, and of the heartbeat. */
+/** Reads the addresses of receivers, each of which is there once, as is each name, and of the heartbeat. */
 export function readAlertUrls(
   { valueAt, problems }: Pick<CheckContext, "valueAt" | "problems">,
   read: <T>(path: Path, decode: (text: string) => T) => T | null,
 ): AlertUrls {
   const given = valueAt<unknown[]>(["alerts", "to"]) ?? [];
-  const list = Array.isArray(given) ? (given as { mail?: string }[]) : [];
+  const list = Array.isArray(given) ? (given as { mail?: string; name?: string }[]) : [];
   const to = list.map(({ mail }, at) => {
     const path = ["alerts", "to", at];
     return mail === undefined ? read([...path, "url"], checkUrl) : read([...path, "smtp"], readSmtpUrl);
@@ -31,6 +32,11 @@ export function readAlertUrls(
     const option = list[at]!.mail === undefined ? "url" : "mail";
     if (place !== null && first < at)
       problems.add(["alerts", "to", at, option], `is that of alerts.to[${first}] already`);
+  }
+  for (const [at, { name }] of list.entries()) {
+    const first = list.findIndex((one) => one.name === name);
+    if (name != null && first < at)
+      problems.add(["alerts", "to", at, "name"], `is that of alerts.to[${first}] already`);
   }
   return { to, heartbeat: read(["alerts", "heartbeat", "url"], checkUrl) };
 }
@@ -48,12 +54,12 @@ export function buildAlerts({ to, heartbeat }: Given, urls: AlertUrls): AlertsCo
       const read = urls.to[at];
       if (read == null) return [];
       if (typeof read === "string") {
-        const { format, atLeast } = receiver as Pick<WebhookReceiver, "format" | "atLeast">;
-        return [{ id: idOf(format, read), place: new URL(read).host, url: read, format, atLeast }];
+        const { name, format, atLeast } = receiver as Pick<WebhookReceiver, "format" | Common>;
+        return [{ id: idOf(format, read), name, place: new URL(read).host, url: read, format, atLeast }];
       }
-      const { mail, from, atLeast } = receiver as Pick<MailReceiver, "mail" | "from" | "atLeast">;
+      const { name, mail, from, atLeast } = receiver as Pick<MailReceiver, "mail" | "from" | Common>;
       const id = idOf("mail", mail.toLowerCase());
-      return [{ id, place: mail, format: "mail", mail, from, smtp: read, atLeast }];
+      return [{ id, name, place: mail, format: "mail", mail, from, smtp: read, atLeast }];
     }),
     heartbeat: heartbeat && urls.heartbeat !== null ? { url: urls.heartbeat, every: heartbeat.every } : null,
   };

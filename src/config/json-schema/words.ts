@@ -171,6 +171,7 @@ export const CONFIG_WORDS: WordsOf<ConfigInput> = {
       to: [
         "Where alerts are sent",
         {
+          name: "What it is called, in status and alerts test; null: it is called by its id",
           url: "A secret: the address of the webhook",
           mail: "In place of url and format: the mail address that is sent to",
           from: "The mail address that it comes from",

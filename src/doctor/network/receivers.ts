@@ -1,6 +1,6 @@
 import { relativeTime } from "../../actions/format.ts";
 import type { AlertReceiver } from "../../config/schema.ts";
-import type { ReceiverState } from "../../model/alert.ts";
+import { type ReceiverState, receiverName } from "../../model/alert.ts";
 import { connectTo } from "../../platform/net/connect.ts";
 import { greetServer } from "../../platform/net/smtp.ts";
 import type { Clock } from "../../ports.ts";
@@ -19,8 +19,8 @@ const REACH = "check its address, and the way to it";
 
 /** Whether a receiver can be reached: a webhook's connection and certificate, a mail server's greeting, TLS and login. */
 export async function judgeReceiver(receiver: AlertReceiver, option: string, clock: Clock): Promise<Finding> {
-  const { id } = receiver;
-  if (receiver.format !== "mail") return judgeAddress(receiver.url, `${option}.url`, clock, testOf(id));
+  const next = testOf(receiverName(receiver));
+  if (receiver.format !== "mail") return judgeAddress(receiver.url, `${option}.url`, clock, next);
   const { smtp } = receiver;
   try {
     await greetServer(smtp, { clock, timeout: GREETING });
@@ -28,7 +28,7 @@ export async function judgeReceiver(receiver: AlertReceiver, option: string, clo
     return failed(`the mail server ${smtp.host}: ${explain(error)}`, `check ${option}.smtp, and the way to it`);
   }
   const login = smtp.user === "" ? "" : " and takes the login";
-  return ok(`the mail server ${smtp.host} answers${login}; ${testOf(id)}`);
+  return ok(`the mail server ${smtp.host} answers${login}; ${next}`);
 }
 
 /** The address of a webhook, or of the heartbeat. The path may be a secret. */
@@ -48,20 +48,20 @@ export async function judgeAddress(given: string, option: string, clock: Clock, 
   }
 }
 
-const testOf = (id: string) => `"wochit-relay alerts test ${id}" sends it a message`;
+const testOf = (name: string) => `"wochit-relay alerts test ${name}" sends it a message`;
 
 /** When each was last sent something, by a relay; nothing where none has a receiver. */
 export async function judgeSent(store: Pick<Store, "receivers">, now: number): Promise<Finding[]> {
   return (await store.receivers()).map((receiver) => judgeState(receiver, now));
 }
 
-function judgeState({ id, place, sentAt, failingSince, error, waiting }: ReceiverState, now: number): Finding {
-  const name = `${id} (${place})`;
+function judgeState({ place, sentAt, failingSince, error, waiting, ...who }: ReceiverState, now: number): Finding {
+  const name = `${receiverName(who)} (${place})`;
   const last = sentAt === null ? "was not sent anything yet" : `was last sent something ${relativeTime(sentAt, now)}`;
   if (failingSince === null) return ok(`${name} ${last}`);
   const waits = `${waiting} ${waiting === 1 ? "alert waits" : "alerts wait"} for it`;
   return failed(
     `${name} takes nothing (the first try that failed: ${relativeTime(failingSince, now)}): ${error}; ${waits}; it ${last}`,
-    `wochit-relay alerts test ${id}`,
+    `wochit-relay alerts test ${receiverName(who)}`,
   );
 }

@@ -14,10 +14,17 @@ const { clock } = realPorts();
 const HOUR = 3_600_000;
 
 const webhook = (url: string): AlertReceiver => ({
-  ...{ id: "slack-1", place: new URL(url).host, format: "slack", url, atLeast: "ticket" },
+  ...{ id: "slack-1", name: null, place: new URL(url).host, format: "slack", url, atLeast: "ticket" },
 });
 const mail = (smtp: string): AlertReceiver => ({
-  ...{ id: "mail-1", place: "ops@example.com", format: "mail", mail: "ops@example.com", from: "relay@example.com" },
+  ...{
+    id: "mail-1",
+    name: "ops-mail",
+    place: "ops@example.com",
+    format: "mail",
+    mail: "ops@example.com",
+    from: "relay@example.com",
+  },
   ...{ smtp: readSmtpUrl(smtp), atLeast: "ticket" },
 });
 const judge = (receiver: AlertReceiver) => judgeReceiver(receiver, "alerts.to[0]", clock);
@@ -52,7 +59,10 @@ test("a receiver is reached by its connection, its certificate, and a mail serve
   const login = "relay%40example.com:hush%20hush%2F%25";
   const greeted = await judge(mail(`smtp://${login}@localhost:${server.port}`));
   assert.deepEqual(greeted.state, "ok", greeted.detail);
-  assert.match(greeted.detail, /^the mail server localhost answers and takes the login; /);
+  assert.match(
+    greeted.detail,
+    /^the mail server localhost answers and takes the login; "wochit-relay alerts test ops-mail" /,
+  );
   const wrong = await judge(mail(`smtp://me:hush-wrong@localhost:${server.port}`));
   assert.match(wrong.detail, /^the mail server localhost: Invalid login: 535 /);
   const gone = await judge(mail(`smtp://localhost:${port}`));
@@ -74,11 +84,18 @@ test("a receiver is reached by its connection, its certificate, and a mail serve
 
 test("of each receiver it is said when it was last sent something, and since when it takes nothing", async () => {
   const now = 100 * HOUR;
-  const one = { id: "slack-1", place: "chat.example.com", atLeast: "ticket", waiting: 0, sentAt: null } as const;
+  const one = {
+    id: "slack-1",
+    name: null,
+    place: "chat.example.com",
+    atLeast: "ticket",
+    waiting: 0,
+    sentAt: null,
+  } as const;
   const receivers = [
     { ...one, failingSince: null, error: null },
     { ...one, id: "mail-2", place: "ops@example.com", sentAt: now - 3 * HOUR, failingSince: null, error: null },
-    { ...one, id: "text-3", place: "ntfy.sh", waiting: 2, failingSince: now - HOUR, error: "HTTP 404" },
+    { ...one, id: "text-3", name: "phone", place: "ntfy.sh", waiting: 2, failingSince: now - HOUR, error: "HTTP 404" },
   ];
   const found = await judgeSent({ receivers: async () => receivers }, now);
   assert.deepEqual(
@@ -88,8 +105,8 @@ test("of each receiver it is said when it was last sent something, and since whe
       ["ok", "mail-2 (ops@example.com) was last sent something 3 h ago", null],
       [
         "failed",
-        "text-3 (ntfy.sh) takes nothing (the first try that failed: 1 h ago): HTTP 404; 2 alerts wait for it; it was not sent anything yet",
-        "wochit-relay alerts test text-3",
+        "phone (ntfy.sh) takes nothing (the first try that failed: 1 h ago): HTTP 404; 2 alerts wait for it; it was not sent anything yet",
+        "wochit-relay alerts test phone",
       ],
     ],
   );

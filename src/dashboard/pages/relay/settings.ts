@@ -104,10 +104,10 @@ async function about(visit: Visit): Promise<Html> {
 function sentTo(receivers: ReceiverState[], { times }: Visit): Piece {
   if (receivers.length === 0)
     return html`these pages only: <span class="id">alerts.to</span> in the config names no one`;
-  return receivers.map(({ place, sentAt, failingSince, error }, at) => {
+  return receivers.map(({ name, place, sentAt, failingSince, error }, at) => {
     const last = sentAt === null ? "nothing yet" : html`the last ${times.since(sentAt)}`;
     const how = failingSince === null ? last : html`takes nothing since ${times.at(failingSince)}: ${text(error, 300)}`;
-    return html`${at > 0 && html`<br>`}${id(place)}, ${how}`;
+    return html`${at > 0 && html`<br>`}${name !== null && html`${id(name)} at `}${id(place)}, ${how}`;
   });
 }
 

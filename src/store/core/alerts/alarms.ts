@@ -9,7 +9,7 @@ import * as silences from "./silences.ts";
 
 type Seen = Parameters<AlertVerbs["noteAlarms"]>[0];
 type Noted = Awaited<ReturnType<AlertVerbs["noteAlarms"]>>;
-type Known = { id: string; place: string; at_least: string };
+type Known = Pick<Receiver, "id" | "name" | "place"> & { at_least: string };
 type Row = { name: string; subject: string; course: string; words: string };
 type Turn = { by: string; until: number };
 
@@ -27,10 +27,10 @@ const DROP_OLD = sql<[string, string, string]>(
 );
 const KNOW = insert(
   "receivers",
-  ["id", "place", "at_least"],
-  "ON CONFLICT (id) DO UPDATE SET place = excluded.place, at_least = excluded.at_least",
+  ["id", "name", "place", "at_least"],
+  "ON CONFLICT (id) DO UPDATE SET name = excluded.name, place = excluded.place, at_least = excluded.at_least",
 );
-const KNOWN = sql<[], Known>("SELECT id, place, at_least FROM receivers");
+const KNOWN = sql<[], Known>("SELECT id, name, place, at_least FROM receivers");
 const WAITING = sql<[string], { count: number }>('SELECT count(*) AS "count" FROM alerts WHERE receiver = ?');
 const FORGET_ALERTS = sql<[string]>("DELETE FROM alerts WHERE receiver = ?");
 const FORGET = sql<[string]>("DELETE FROM receivers WHERE id = ?");
@@ -47,8 +47,8 @@ export async function isIdle(tx: Tx, { standing, receivers }: Seen): Promise<boo
   return rows.length === 0 && known.length === receivers.length && receivers.every((one) => isKnown(known, one));
 }
 
-const isKnown = (known: Known[], { id, place, atLeast }: Receiver) =>
-  known.some((one) => one.id === id && one.place === place && one.at_least === atLeast);
+const isKnown = (known: Known[], { id, name, place, atLeast }: Receiver) =>
+  known.some((one) => one.id === id && one.name === name && one.place === place && one.at_least === atLeast);
 
 export async function note(tx: Tx, seen: Seen, now: number): Promise<Noted> {
   const { standing, receivers, by, leaseFor } = seen;
@@ -95,14 +95,14 @@ async function takeReceivers(tx: Tx, receivers: Receiver[]) {
   const known = await tx.all(KNOWN, []);
   const left = known.filter(({ id }) => !receivers.some((one) => one.id === id));
   const dropped = await Promise.all(
-    left.map(async ({ id, place }) => ({ id, place, waiting: (await tx.get(WAITING, [id]))?.count ?? 0 })),
+    left.map(async ({ id, name, place }) => ({ id, name, place, waiting: (await tx.get(WAITING, [id]))?.count ?? 0 })),
   );
   for (const { id } of left) {
     tx.write(FORGET_ALERTS, [id]);
     tx.write(FORGET, [id]);
   }
   for (const one of receivers) {
-    if (!isKnown(known, one)) KNOW(tx, { id: one.id, place: one.place, at_least: one.atLeast });
+    if (!isKnown(known, one)) KNOW(tx, { id: one.id, name: one.name, place: one.place, at_least: one.atLeast });
   }
   return { dropped, added: receivers.filter(({ id }) => !known.some((one) => one.id === id)) };
 }

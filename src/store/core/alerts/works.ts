@@ -10,6 +10,7 @@ type AlertWorks = {
 };
 type Row = {
   id: string;
+  name: string | null;
   place: string;
   at_least: Severity;
   due: number;
@@ -101,7 +102,10 @@ export function freeLeases(tx: Tx): void {
   alarms.freeTurn(tx);
 }
 
-const toState = ({ id, place, at_least, sent_at, failing_since, error }: Row, waiting: number): ReceiverState => ({
-  ...{ id, place, atLeast: at_least, waiting, error },
+const toState = (
+  { id, name, place, at_least, sent_at, failing_since, error }: Row,
+  waiting: number,
+): ReceiverState => ({
+  ...{ id, name, place, atLeast: at_least, waiting, error },
   ...{ sentAt: sent_at, failingSince: failing_since },
 });

@@ -16,9 +16,9 @@ export const ALARMS_7 = `
     name TEXT PRIMARY KEY, since INTEGER NOT NULL, until INTEGER NOT NULL, reason TEXT
   ) STRICT, WITHOUT ROWID;
 
-  -- 'place' and 'at_least': of the config; 'due': when it may be sent something; 'lease': until when another is at it.
+  -- 'name', 'place' and 'at_least': of the config; 'due': when it may be sent something; 'lease': until when another is at it.
   CREATE TABLE receivers (
-    id TEXT PRIMARY KEY, place TEXT NOT NULL, at_least TEXT NOT NULL, due INTEGER NOT NULL DEFAULT 0, lease INTEGER NOT NULL DEFAULT 0, claims INTEGER NOT NULL DEFAULT 0,
-    failures INTEGER NOT NULL DEFAULT 0, failing_since INTEGER, error TEXT, sent_at INTEGER
+    id TEXT PRIMARY KEY, name TEXT, place TEXT NOT NULL, at_least TEXT NOT NULL, due INTEGER NOT NULL DEFAULT 0, lease INTEGER NOT NULL DEFAULT 0,
+    claims INTEGER NOT NULL DEFAULT 0, failures INTEGER NOT NULL DEFAULT 0, failing_since INTEGER, error TEXT, sent_at INTEGER
   ) STRICT, WITHOUT ROWID;
 `;
