@@ -170,9 +170,13 @@ const FITTING: Partial<Record<TaskVerb, string[]>> = {
   cancel: ["waiting", "pending", "running"],
 };
 
-function checkWish({ verb, filter, onlyDead = false }: TaskWish): void {
-  const isEmpty = Object.values(filter).every((value) => value === undefined) && !onlyDead;
-  if (isEmpty) throw new RelayError("usage", "name one, or by a filter what all of them have in common");
+/** Whether it would take all that there is, which no verb does. */
+export const namesNothing = ({ filter, onlyDead = false }: TaskWish): boolean =>
+  Object.values(filter).every((value) => value === undefined) && !onlyDead;
+
+function checkWish(wish: TaskWish): void {
+  const { verb, filter } = wish;
+  if (namesNothing(wish)) throw new RelayError("usage", "name one, or by a filter what all of them have in common");
   const fitting = FITTING[verb];
   const { state, states = state === undefined ? [] : [state] } = filter;
   const odd = states.find((one) => fitting !== undefined && !fitting.includes(one));

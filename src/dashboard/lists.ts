@@ -1,5 +1,5 @@
 import type { Filters, List } from "../actions/list.ts";
-import { check } from "../admin/check.ts";
+import { check, Misfit } from "../admin/check.ts";
 import { listPage, listQuery } from "../admin/query.ts";
 import { RelayError } from "../errors.ts";
 import type { CappedCount } from "../store/filters.ts";
@@ -7,7 +7,7 @@ import type { Visit } from "./page.ts";
 import type { Query } from "./parts/links.ts";
 
 /** Rows of a page: with them it stays below 15 kB, with its sheet and script. */
-const SHOWN = 40;
+const SHOWN = 36;
 
 /** What may be wrong with what a person typed, or with an old bookmark. */
 const WRONG = ["invalid_query", "cursor_expired", "usage", "not_found"];
@@ -40,8 +40,15 @@ export async function readList<Of extends Filters, Row>(
     return { rows: data, next, total, given, problem: null };
   } catch (error) {
     if (!(error instanceof RelayError) || !WRONG.includes(error.code)) throw error;
-    return { rows: [], next: null, total: null, given, problem: error.message };
+    return { rows: [], next: null, total: null, given, problem: problemOf(error, list.filters, given) };
   }
+}
+
+/** In few words: what could stand there is on the page, to choose from, and may be a long list. */
+function problemOf(error: RelayError, filters: Filters, given: Record<string, string>): string {
+  const [{ path } = { path: "" }] = error instanceof Misfit ? error.details : [];
+  if (filters[path]?.words === undefined) return error.message;
+  return `${path}: "${given[path]}" is none of what can be chosen here`;
 }
 
 /** Whether an address narrows a list down. */

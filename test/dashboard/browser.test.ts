@@ -273,6 +273,33 @@ test("times are shown in the browser's zone, also by the server from the second 
   assert.ok((await plain.text()).includes(`${shown}</time>`));
 });
 
+test("ages are kept right by the time beside them, or by that of their row", options, async (t) => {
+  const app = await listen(
+    t,
+    createServer((_, response) => response.writeHead(500).end()),
+  );
+  const { port, event, get } = await openDashboard(t, { endpoints: [endpointTo(app.url, { retry: ["1h"] })] });
+  await event({ wochitVideoId: "v1" });
+  const [{ createdAt }] = await waitFor(async () => {
+    const { data } = (await get("/deliveries")).json;
+    return data[0]?.attempts === 1 && data;
+  });
+  const tab = await openTab(t);
+  const { page } = tab;
+  await login(tab, port(), "/deliveries?state=pending");
+  await page.clock.setFixedTime(Date.parse(createdAt) + 2 * HOUR + 300_000);
+  await page.reload();
+  const row = page.locator("[id^=row-dlv]");
+  const agesIn = (within: string) => row.locator(`${within} [data-ago]`).allTextContents();
+  assert.deepEqual(await row.locator("time + .under").allTextContents(), ["2 h 5 min ago"]);
+  // On a phone the age alone; above it stands when it is tried again, which has an age of its own.
+  assert.deepEqual(await agesIn(".under.narrow"), ["2 h 5 min ago"]);
+  const [next, ...others] = await agesIn("div.narrow");
+  assert.match(next!, /^(5\d min|1 h( \d min)?) ago$/);
+  assert.deepEqual(others, []);
+  assert.deepEqual(tab.wrong, []);
+});
+
 test("keys go to pages and rows, and can be turned off", options, async (t) => {
   const { port, event } = await openDashboard(t);
   await event({ wochitVideoId: "v1" });

@@ -112,6 +112,22 @@ test("a wish that names nothing, or what is not there, is not done", async (t) =
   ]) {
     assert.equal((await page(path)).status, 400, path);
   }
+  const bare = await page("/confirm");
+  assert.match(wordsOf(bare.text), /The address does not say what is to be done/);
+  for (const list of ["/deliveries", "/events", "/media", "/quarantine"]) {
+    assert.ok(bare.text.includes(`class="button" href="${list}"`), list);
+  }
+  const which: Record<string, [words: RegExp, list: string]> = {
+    reprocess: [/Which refused bodies are meant\?/, "/quarantine"],
+    replay: [/Which events are meant\?/, "/events"],
+    cancel: [/Which deliveries are meant\?/, "/deliveries"],
+  };
+  for (const [verb, [words, list]] of Object.entries(which)) {
+    const { status, text } = await page(`/confirm?do=${verb}`);
+    assert.equal(status, 400, verb);
+    assert.match(wordsOf(text), words);
+    assert.ok(text.includes(`class="button" href="${list}"`), verb);
+  }
   const none = await page("/confirm?do=retry&videoId=none");
   assert.match(wordsOf(none.text), /Nothing to retry.*No delivery is like that now/);
   assert.doesNotMatch(none.text, /expect/);

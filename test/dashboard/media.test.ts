@@ -46,6 +46,9 @@ test("what is not secured comes first, with when its link dies and what its host
   assert.match(text, /<span class="due bad">1 h \d+ min<\/span>/);
   assert.match(text, /127\.0\.0\.1:\d+ answered 503/);
   assert.match(text, /<bdi>127\.0\.0\.1:\d+<\/bdi> has trouble/);
+  assert.match(text, /did not give any of the 2 that wait for it here; its last word on one: /);
+  const soon = await page("/media?by=deadline&videoId=soon");
+  assert.match(soon.text, /did not give the one that waits for it here; its last word: /);
   assert.doesNotMatch(text, /geheim|<script>alert|[\u202E\u202C\u0000]/);
   const [{ id }] = await media("?videoId=soon");
   assert.match(text, new RegExp(`<form method="post" action="/media/${id}/retry">`));

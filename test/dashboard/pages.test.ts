@@ -77,10 +77,10 @@ test("a list goes on below its last row, keeps its filters, and says what is wro
     await event({ wochitVideoId: `v${n % 3}`, type: n % 2 ? "draft.update" : "draft.new", n });
   await login();
   const first = await page("/events?type=draft.*");
-  assert.equal(first.text.match(/<tr id="row-evt_/g)?.length, 40);
+  assert.equal(first.text.match(/<tr id="row-evt_/g)?.length, 36);
   const [, older] = /href="(\/events\?type=draft\.\*&amp;before=[^"]+)">Older/.exec(first.text)!;
   const second = await page(older!.replace("&amp;", "&"));
-  assert.equal(second.text.match(/<tr id="row-evt_/g)?.length, 13);
+  assert.equal(second.text.match(/<tr id="row-evt_/g)?.length, 17);
   assert.match(second.text, /href="\/events\?type=draft\.\*">Newest/);
   for (const query of ["type=draft.nwe", "endpoint=nowhere", "since=then", "q=ab", "before=x"]) {
     const { status, text } = await page(`/events?${query}`);
@@ -88,7 +88,8 @@ test("a list goes on below its last row, keeps its filters, and says what is wro
     assert.match(text, /class="notice bad" role="alert"/, query);
   }
   assert.match((await page("/events?type=draft.nwe")).text, /did you mean.*draft\.new/);
-  assert.match((await page("/events?context=nothing")).text, /No event is like that/);
+  const { text } = await page("/events?context=nothing");
+  assert.match(text, /No event is like that.*<p class="actions"><a class="button" href="\/events">All events/);
 });
 
 test("an empty list says what to do", async (t) => {
@@ -114,6 +115,21 @@ test("times are in the zone of who looks, which is named", async (t) => {
     assert.match(text, new RegExp(`Times in <span data-zone>${shown}</span>`));
     const clock = new Intl.DateTimeFormat("en", { timeZone: shown!, timeStyle: "medium", hourCycle: "h23" });
     assert.ok(text.includes(`>${clock.format(new Date(iso))}</time>`), zone);
+  }
+});
+
+test("what is not there is missed in the words of its kind", async (t) => {
+  const { login, page } = await openDashboard(t);
+  await login();
+  const said = async (path: string) => {
+    const { status, text } = await page(path);
+    assert.equal(status, 404, path);
+    return text;
+  };
+  assert.match(await said("/videos/none"), /A video is known once an event of it has come/);
+  assert.match(await said("/endpoints/none"), /known while the config names it/);
+  for (const path of ["/events/none", "/deliveries/none", "/media/none", "/quarantine/none", "/tasks/none"]) {
+    assert.match(await said(path), /Ids are opaque, like/, path);
   }
 });
 

@@ -51,8 +51,13 @@
     return at > Date.now() ? `in ${text}` : `${text} ago`;
   }
 
+  /** An age without a time of its own is that of the time before it, or of the one that its row is in order by. */
   function showAges(from = document) {
-    for (const one of all("[data-ago]", from)) one.textContent = relative(new Date(one.dataset.ago));
+    const before = (one) => one.previousElementSibling?.dateTime;
+    for (const one of all("[data-ago]", from)) {
+      const time = one.dataset.ago || (before(one) ?? before(one.closest("tr").querySelector("time + .under")));
+      one.textContent = relative(new Date(time));
+    }
   }
 
   function enhance(from = document) {

@@ -30,12 +30,7 @@ export function errorView(error: unknown, visit: Visit, troubles: string[], back
     case "store_unavailable":
       return unavailable(words, troubles, visit);
     case "not_found":
-      return page(
-        "Not found",
-        404,
-        text(sentence(words), 500),
-        html`<p>Ids are opaque, like ${id("evt_06ff3nqk0003nhckv")}. What was there stays, with its row, when its body has expired: this one never was, or is of another relay.</p>${leave}`,
-      );
+      return page("Not found", 404, text(sentence(words), 500), html`<p>${lackOf(visit)}</p>${leave}`);
     case "body_expired":
     case "cursor_expired":
       return page("Gone", 410, "It is no longer kept", html`<p>${text(sentence(words), 500)}</p>${leave}`);
@@ -56,6 +51,18 @@ export function errorView(error: unknown, visit: Visit, troubles: string[], back
       const status = errorTable[code].status === 503 ? 503 : 400;
       return page("Not done", status, "It could not be done", html`<p>${text(sentence(words), 500)}</p>${leave}`);
     }
+  }
+}
+
+/** Why there may be none: videos have the provider's ids, endpoints those of the config. */
+function lackOf({ request }: Visit): Piece {
+  switch (new URL(request.url).pathname.split("/", 2)[1]) {
+    case "videos":
+      return "A video is known once an event of it has come. The search above finds it by its title and its context, too.";
+    case "endpoints":
+      return "An endpoint is known while the config names it, and while there are deliveries to it.";
+    default:
+      return html`Ids are opaque, like ${id("evt_06ff3nqk0003nhckv")}. What was there stays, with its row, when its body has expired: this one never was, or is of another relay.`;
   }
 }
 

@@ -38,7 +38,7 @@ export function eventTable(
   );
 }
 
-function eventRow(event: EventRow, { when, since }: Times, hasVideo: boolean): Html {
+function eventRow(event: EventRow, { when, sinceOfRow }: Times, hasVideo: boolean): Html {
   const { id, receivedAt, type, dialect, videoId, context, sequence, duplicates, around } = event;
   const again =
     duplicates === 0 ? none : html` <span class="soft small">+${duplicates} duplicate${duplicates > 1 && "s"}</span>`;
@@ -46,7 +46,7 @@ function eventRow(event: EventRow, { when, since }: Times, hasVideo: boolean): H
   return row(
     id,
     html`<td class="wide nowrap">${when(receivedAt)}</td>
-<td class="main"><a href="${pageOf.event(id)}">${typeName(type, dialect === "legacy")}</a>${again}${around.title !== null && clip(around.title, "under")}<span class="under narrow clip">${since(receivedAt)}${hasVideo && context !== null && html` · <span dir="auto">${plain(context)}</span>`}</span></td>
+<td class="main"><a href="${pageOf.event(id)}">${typeName(type, dialect === "legacy")}</a>${again}${around.title !== null && clip(around.title, "under")}<span class="under narrow clip">${sinceOfRow(receivedAt)}${hasVideo && context !== null && html` · <span dir="auto">${plain(context)}</span>`}</span></td>
 ${hasVideo && html`<td class="mid">${of}</td>`}<td class="num wide">${sequence ?? "–"}</td>
 <td class="mid">${mediaBriefly(around.media)}</td>
 <td>${sendsBriefly(around.deliveries)}</td>`,

@@ -23,7 +23,8 @@ export const SINCE: Choice[] = [
 export function select(label: string, name: string, choices: readonly Choice[], chosen = ""): Html {
   const all = choices.some(([value]) => value === chosen) ? choices : [...choices, [chosen, chosen] as const];
   const options = all.map(
-    ([value, words]) => html`<option value="${value}"${flag("selected", value === chosen)}>${words}</option>`,
+    ([value, words]) =>
+      html`<option${value !== words && html` value="${value}"`}${flag("selected", value === chosen)}>${words}</option>`,
   );
   return html`<label class="half">${label}<select name="${name}">${options}</select></label>`;
 }

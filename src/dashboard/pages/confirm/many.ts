@@ -1,5 +1,5 @@
 import { cancelDelivery, retryDelivery } from "../../../actions/deliveries.ts";
-import { countMatching, startTask } from "../../../actions/tasks.ts";
+import { countMatching, namesNothing, startTask } from "../../../actions/tasks.ts";
 import { RelayError } from "../../../errors.ts";
 import type { TaskVerb } from "../../../model/task.ts";
 import { abortAfter } from "../../../platform/timing.ts";
@@ -29,6 +29,7 @@ const tooMany = () =>
 export const many = (verb: TaskVerb): Question => ({
   async ask(visit, form): Promise<View> {
     const asked = await readWish(verb, form, visit.place);
+    if (namesNothing(asked.wish)) return unnamed(verb);
     const { button, nouns, list, itemPage } = VERBS[verb];
     const from = asked.ids.length === 1 ? itemPage(asked.ids[0]!) : withQuery(list.path, asked.given);
     const back = backOf(form, from);
@@ -74,6 +75,19 @@ export const many = (verb: TaskVerb): Question => ({
     return { to: pageOf.task(id), notice: "begun", n: total };
   },
 });
+
+/** The address says what is to be done, and not to which. */
+function unnamed(verb: TaskVerb): View {
+  const { nouns, list } = VERBS[verb];
+  return {
+    ...{ title: `Nothing is chosen to ${verb}`, status: 400, live: false },
+    crumbs: html`<a href="${list.path}">${list.name}</a>`,
+    content: empty(
+      verb === "replay" ? "Which events are meant?" : `Which ${nouns[1]} are meant?`,
+      html`<p>The address says nothing that they have in common. Narrow their list down first; what is then done to all that match is counted here.</p><p class="actions">${linkButton(list.path, list.name)}</p>`,
+    ),
+  };
+}
 
 const counted = (count: number, [one, many]: readonly [string, string]) =>
   `${number(count)} ${count === 1 ? one : many}`;

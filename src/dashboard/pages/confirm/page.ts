@@ -3,6 +3,7 @@ import { type Act, type Form, type Page, requireOperator, type View, type Visit 
 import { linkButton } from "../../parts/forms.ts";
 import { html } from "../../parts/html.ts";
 import { notice } from "../../parts/notices.ts";
+import { empty } from "../../parts/tables.ts";
 import { text } from "../../parts/text.ts";
 import { many } from "./many.ts";
 import { mediaRetry } from "./media.ts";
@@ -19,12 +20,17 @@ const QUESTIONS: Record<string, Question> = {
   "media-retry": mediaRetry,
 };
 
-function questionOf({ fields }: Form): Question {
-  const { do: name = "" } = fields;
-  if (!Object.hasOwn(QUESTIONS, name))
-    throw new RelayError("bad_request", "the address names nothing that could be done");
-  return QUESTIONS[name]!;
-}
+/** Null: the address says nothing that could be done. */
+const questionOf = ({ fields: { do: name = "" } }: Form): Question | null =>
+  Object.hasOwn(QUESTIONS, name) ? QUESTIONS[name]! : null;
+
+const nothing = (): View => ({
+  ...{ title: "Nothing is chosen", status: 400, live: false },
+  content: empty(
+    "The address does not say what is to be done",
+    html`<p>What is done to many begins in their list. Here it is counted first.</p><p class="actions">${["Deliveries", "Events", "Media", "Quarantine"].map((name) => linkButton(`/${name.toLowerCase()}`, name))}</p>`,
+  ),
+});
 
 export const confirmPage: Page = {
   path: "/confirm",
@@ -32,7 +38,7 @@ export const confirmPage: Page = {
   async show(visit) {
     requireOperator(visit);
     const given = { fields: visit.query, all: visit.all };
-    return questionOf(given).ask(visit, given);
+    return questionOf(given)?.ask(visit, given) ?? nothing();
   },
 };
 
@@ -51,6 +57,7 @@ export const confirmActs: Act[] = [
     page: () => "/confirm",
     async run(visit, form) {
       const question = questionOf(form);
+      if (question === null) return nothing();
       try {
         return await question.answer(visit, form);
       } catch (error) {

@@ -54,7 +54,7 @@ function nothing({ place: { config } }: Visit, isNarrowed: boolean): Html {
   if (isNarrowed) {
     return empty(
       "No event is like that",
-      html`<p>Events stay in this list when their bodies have expired. ${linkButton("/events", "All events")}</p>`,
+      html`<p>Events stay in this list when their bodies have expired.</p><p class="actions">${linkButton("/events", "All events")}</p>`,
     );
   }
   const url = `${config.server.publicUrl ?? `http://<this machine>:${config.server.listen.split(":").at(-1)}`}${config.receive.path}`;

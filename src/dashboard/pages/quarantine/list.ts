@@ -52,7 +52,7 @@ async function newest({ place }: Visit, selection: Record<string, string>): Prom
   return collect(quarantine.rows(place, { ...wish, limit: COUNTED }));
 }
 
-function refusedTable(rows: RefusedRow[], { when, since }: Times): Html {
+function refusedTable(rows: RefusedRow[], { when, sinceOfRow }: Times): Html {
   const heads = [
     ["w-time wide", "Received"],
     ["", "Reads as"],
@@ -63,7 +63,7 @@ function refusedTable(rows: RefusedRow[], { when, since }: Times): Html {
   const cells = rows.map((one) =>
     row(
       one.id,
-      html`<td class="wide nowrap">${when(one.receivedAt)}</td><td class="main"><a href="${pageOf.quarantined(one.id)}">${one.videoId === null ? "no event" : typeName(one.type)}</a>${one.videoId !== null && clip(one.videoId, "under id")}<span class="under id">${one.id}</span>${one.detail !== null && html`<span class="under">${text(one.detail, 120)}</span>`}<span class="under narrow">${text(one.sourceAddress)}, ${since(one.receivedAt)}</span></td><td>${one.reason}</td><td class="wide">${id(one.sourceAddress)}</td><td class="num mid">${formatSize(one.bytes)}</td>`,
+      html`<td class="wide nowrap">${when(one.receivedAt)}</td><td class="main"><a href="${pageOf.quarantined(one.id)}">${one.videoId === null ? "no event" : typeName(one.type)}</a>${one.videoId !== null && clip(one.videoId, "under id")}<span class="under id">${one.id}</span>${one.detail !== null && html`<span class="under">${text(one.detail, 120)}</span>`}<span class="under narrow">${text(one.sourceAddress)}, ${sinceOfRow(one.receivedAt)}</span></td><td>${one.reason}</td><td class="wide">${id(one.sourceAddress)}</td><td class="num mid">${formatSize(one.bytes)}</td>`,
     ),
   );
   return table({ caption: "Refused requests, newest first", heads }, cells);

@@ -67,7 +67,7 @@ function nothing(found: (Found & { is: "some" }) | null): Html {
       html`<p>It has the form of an id. What was there stays, with its row, when its body has expired; an id of another relay, or of the other side of a restore, is not known here.</p>`,
     );
   }
-  const forms = html`<p>A video's id or its context, exactly; a part of a title, of three letters or more; an id, like ${id("evt_06ff3nqk0003nhckv")}; the name of an endpoint.</p>`;
+  const forms = html`<p>Type above: a video's id or its context, exactly; a part of a title, of three letters or more; an id of anything here, like ${id("evt_06ff3nqk0003nhckv")}; or the name of an endpoint.</p>`;
   if (found === null) return empty("What can be found", forms);
   return empty(
     "Nothing is like that",

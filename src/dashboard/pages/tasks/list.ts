@@ -45,7 +45,7 @@ function taskTable(rows: TaskJson[], visit: Visit): Html {
     const of = describeFilter(filter);
     return row(
       id,
-      html`<td class="main"><a href="${pageOf.task(id)}">${taskTitle(one)}</a>${progressBar(one)}<span class="under">${countWords(one)}</span>${of !== "" && clip(of, "under id")}<span class="narrow">${state(one.state)}</span><span class="under narrow">${visit.times.since(createdAt)}</span></td><td class="wide">${state(one.state)}</td><td class="wide">${clip(by)}</td><td class="wide nowrap">${visit.times.when(createdAt)}</td><td class="num">${stop}</td>`,
+      html`<td class="main"><a href="${pageOf.task(id)}">${taskTitle(one)}</a>${progressBar(one)}<span class="under">${countWords(one)}</span>${of !== "" && clip(of, "under id")}<span class="narrow">${state(one.state)}</span><span class="under narrow">${visit.times.sinceOfRow(createdAt)}</span></td><td class="wide">${state(one.state)}</td><td class="wide">${clip(by)}</td><td class="wide nowrap">${visit.times.when(createdAt)}</td><td class="num">${stop}</td>`,
     );
   });
   return table({ caption: "Tasks, newest first", heads }, cells);

@@ -54,7 +54,7 @@ async function readLacking({ place }: Visit, rows: Row[]): Promise<Map<string, V
 function videoTable(
   rows: Row[],
   lacking: Map<string, VideoAround["lacking"]>,
-  { times: { when, since } }: Visit,
+  { times: { when, sinceOfRow } }: Visit,
 ): Html {
   const heads: Head[] = [
     ["w-thumb wide", html`<span class="sr">Thumbnail</span>`],
@@ -70,7 +70,7 @@ function videoTable(
     return row(
       videoId,
       html`<td class="wide">${thumb(media)}</td>
-<td class="main"><a class="clip" dir="auto" href="${pageOf.video(videoId)}">${title === null ? "no title" : text(title)}</a>${clip(videoId, "under id")}<span class="under narrow">${since(lastEventAt)}</span>${context !== null && html`<span class="narrow">${clip(context, "under id")}</span>`}</td>
+<td class="main"><a class="clip" dir="auto" href="${pageOf.video(videoId)}">${title === null ? "no title" : text(title)}</a>${clip(videoId, "under id")}<span class="under narrow">${sinceOfRow(lastEventAt)}</span>${context !== null && html`<span class="narrow">${clip(context, "under id")}</span>`}</td>
 <td class="wide">${context === null ? html`<span class="soft">none</span>` : clip(context, "id")}</td>
 <td>${state(word)}${forgottenAt !== undefined && html`<span class="under">erased</span>`}<div class="narrow">${apps}</div></td>
 <td class="mid">${mediaBriefly(newestOfKind(media))}</td>

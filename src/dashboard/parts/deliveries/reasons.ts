@@ -25,7 +25,7 @@ export function reasonTable(
     const many = `${number(count)}${isMore ? "+" : ""}`;
     const retry = can === "operate" && linkButton(confirmOf("retry", own), `Retry ${many}…`, "tiny");
     // No part by itself: where a reason has come, the others have other places.
-    return html`<tr><td class="main"><a href="${withQuery("/deliveries", own)}">${text(error, 300)}</a>${answer !== null && clip(answer, "under id")}<span class="under wide">the newest is <a class="id" href="${pageOf.delivery(sample)}">${sample}</a></span><span class="under narrow">${text(endpoint)}, ${times.since(lastAt)}</span></td><td class="wide"><a class="clip" dir="auto" href="${pageOf.endpoint(endpoint)}">${endpoint}</a></td><td class="num">${many}</td><td class="wide nowrap">${times.when(lastAt)}</td><td class="num">${retry}</td></tr>`;
+    return html`<tr><td class="main"><a href="${withQuery("/deliveries", own)}">${text(error, 300)}</a>${answer !== null && clip(answer, "under id")}<span class="under wide">the newest is <a class="id" href="${pageOf.delivery(sample)}">${sample}</a></span><span class="under narrow">${text(endpoint)}, ${times.sinceOfRow(lastAt)}</span></td><td class="wide"><a class="clip" dir="auto" href="${pageOf.endpoint(endpoint)}">${endpoint}</a></td><td class="num">${many}</td><td class="wide nowrap">${times.when(lastAt)}</td><td class="num">${retry}</td></tr>`;
   });
   const caption = "Deliveries by endpoint and by what they failed with";
   return html`<section aria-labelledby="reasons"><h2 id="reasons" class="sr">By reason</h2><div class="card">${table({ caption, heads }, rows)}</div></section>`;

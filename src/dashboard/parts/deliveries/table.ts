@@ -45,7 +45,7 @@ function deliveryRow(one: DeliveryRow, shape: Shape): Html {
   const box = html`<td><label class="box"><input type="checkbox" name="id" value="${id}" aria-label="Select ${id}"></label></td>`;
   return row(
     id,
-    html`${canChoose && box}<td class="main"><a href="${pageOf.delivery(id)}">${typeName(type)}</a>${replay && html` <span class="soft small">a replay</span>`}${title !== null && clip(title, "under")}<span class="wide">${clip(id, "under id")}</span><span class="under narrow">${hasEndpoint && html`${text(endpoint)}, `}${times.since(createdAt)}</span><div class="narrow">${why}</div></td>
+    html`${canChoose && box}<td class="main"><a href="${pageOf.delivery(id)}">${typeName(type)}</a>${replay && html` <span class="soft small">a replay</span>`}${title !== null && clip(title, "under")}<span class="wide">${clip(id, "under id")}</span><span class="under narrow">${hasEndpoint && html`${text(endpoint)}, `}${times.sinceOfRow(createdAt)}</span><div class="narrow">${why}</div></td>
 ${hasEndpoint && html`<td class="wide"><a class="clip" dir="auto" href="${pageOf.endpoint(endpoint)}">${endpoint}</a></td>`}<td class="num mid">${number(attempts)}</td>
 <td class="wide">${why}</td>
 <td class="wide nowrap">${times.when(createdAt)}</td>`,

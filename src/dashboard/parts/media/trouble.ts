@@ -21,7 +21,7 @@ export function hostTrouble(rows: MediumJson[]): Html[] {
     .slice(0, MOST)
     .map(
       ([host, { failed, all }], at) =>
-        html`<section class="why warn" aria-labelledby="host-${at}"><h2 id="host-${at}">${text(host)} has trouble</h2><p>It did not give ${failed.length === all ? (all === 1 ? "the one" : `any of the ${all}`) : `${failed.length} of the ${all}`} that wait for it here; the last word on one: <b>${text(failed[0]!, 200)}</b></p><p>Each is tried again until its link dies. If it goes on, ask Wochit to send the webhook again: it brings fresher links.</p></section>`,
+        html`<section class="why warn" aria-labelledby="host-${at}"><h2 id="host-${at}">${text(host)} has trouble</h2><p>It did not give ${failed.length === all ? (all === 1 ? "the one that waits" : `any of the ${all} that wait`) : `${failed.length} of the ${all} that wait`} for it here; its last word${all > 1 && " on one"}: <b>${text(failed[0]!, 200)}</b></p><p>Each is tried again until its link dies. If it goes on, ask Wochit to send the webhook again: it brings fresher links.</p></section>`,
     );
 }
 

@@ -46,7 +46,7 @@ export function groupTable(
     const take = can === "operate" && events > 0 && linkButton(confirmOf("reprocess", own), `Reprocess…`, "tiny");
     const read = events === 0 ? "none reads as an event" : `${number(events)} read as events`;
     // No part by itself: where a group has come, the others have other places.
-    return html`<tr><td class="main"><a href="${withQuery("/quarantine", own)}">${text(reason)}</a><span class="under">${refusedWords(reason)}; ${read}</span><span class="under narrow">${text(address)}, ${times.since(last)}</span>${take && html`<div class="narrow">${take}</div>`}</td><td class="wide">${id(address)}</td><td class="num">${many}</td><td class="wide nowrap">${times.when(last)}</td><td class="num wide">${take}</td></tr>`;
+    return html`<tr><td class="main"><a href="${withQuery("/quarantine", own)}">${text(reason)}</a><span class="under">${refusedWords(reason)}; ${read}</span><span class="under narrow">${text(address)}, ${times.sinceOfRow(last)}</span>${take && html`<div class="narrow">${take}</div>`}</td><td class="wide">${id(address)}</td><td class="num">${many}</td><td class="wide nowrap">${times.when(last)}</td><td class="num wide">${take}</td></tr>`;
   });
   const caption = "Refused requests by reason and address";
   return html`<section aria-labelledby="groups"><h2 id="groups" class="sr">By reason and address</h2><div class="card">${table({ caption, heads }, rows)}</div></section>`;
