@@ -530,6 +530,41 @@ export function storeTasksContract(engine: string, openStore: OpenStore): void {
   );
 
   check(
+    "a count that takes several parts has each delivery once, from either end",
+    async (at) => {
+      const { store, post } = at;
+      const many = Array.from({ length: 1_700 }, (_, nth) => nth);
+      await Promise.all(many.map((nth) => post(remove(`v${nth}`))));
+      const running = await claimSome(at, 5);
+      const listed = await deliveriesOf(at);
+      const counted = async (wish: TaskWish) => {
+        const videos = new Set<number>();
+        const byEndpoint: Record<string, number> = {};
+        let parts = 0;
+        let first: string | undefined;
+        for (let from: string | null = null; parts === 0 || from !== null; parts++) {
+          const part: Awaited<ReturnType<typeof store.countMatching>> = await store.countMatching(wish, from);
+          for (const one of part.videos) videos.add(one);
+          for (const [id, some] of Object.entries(part.byEndpoint)) byEndpoint[id] = (byEndpoint[id] ?? 0) + some;
+          first ??= part.sample[0];
+          from = part.next;
+        }
+        return { videos: videos.size, byEndpoint, first, hasParts: parts > 1 };
+      };
+      const all = { videos: 1_700, hasParts: true };
+      const ofEach = (cms: number) => ({ cms, archive: 1_700 });
+      assert.deepEqual(await counted(cancel({ since: 0 })), {
+        ...{ ...all, byEndpoint: ofEach(1_700), first: listed.at(-1)!.id },
+      });
+      const pending = listed.filter(({ state }) => state === "pending");
+      assert.deepEqual(await counted(retry({ state: "pending" })), {
+        ...{ ...all, byEndpoint: ofEach(1_700 - running.length), first: pending[0]!.id },
+      });
+    },
+    TWO,
+  );
+
+  check(
     "deliveries are narrowed down by event, video, endpoint and time",
     async (at) => {
       const { store, clock, post } = at;

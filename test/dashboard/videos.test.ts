@@ -4,6 +4,7 @@ import { READER } from "../support/admin.ts";
 import { openDashboard } from "../support/dashboard.ts";
 import { wordsOf } from "../support/markup.ts";
 import { HOSTILE, HOSTILE_ID, openNight, VIDEO } from "../support/newsroom.ts";
+import { endpointTo } from "../support/relay-in-folder.ts";
 import { openTinyBucket } from "../support/tiny-bucket.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -24,6 +25,15 @@ test("a video's page says what its endpoints lack, shows its copies and its even
   assert.match(words, /archivenewest: video\.ready, delivered ?2 delivered/);
   assert.match(text, /<video controls preload="none" poster="\/videos\/[\w]+\/media\/med_\w+"/);
   assert.match(String(headers["content-security-policy"]), /img-src 'self'/);
+});
+
+test("an endpoint that did not ask for a video has nothing of it, and the page says why", async (t) => {
+  const deletes = endpointTo("http://127.0.0.1:9/", { id: "deletes", events: ["video.delete"] });
+  const { login, page, event } = await openDashboard(t, { endpoints: [deletes] });
+  await event({ type: "draft.new", wochitVideoId: "v1" });
+  await login();
+  const words = wordsOf((await page("/videos/v1")).text);
+  assert.match(words, /deletes ?nothing was made for it: its events and filter did not ask for this video's ?nothing/);
 });
 
 test("of a file that has no copy yet it is said when it is tried next, when its link dies, and what to do", async (t) => {

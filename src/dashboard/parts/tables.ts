@@ -37,8 +37,8 @@ export function pager(path: string, given: Query, { shown, next, total = null }:
   const { before, ...filters } = given;
   const newest = before === undefined ? none : linkButton(withQuery(path, filters), "Newest", "tiny");
   const older = next === null ? none : linkButton(withQuery(path, { ...filters, before: next }), "Older", "tiny");
-  const words =
-    next === null && before === undefined ? `all ${shown}` : `${shown} of ${total === null ? "more" : capped(total)}`;
+  const some = total === null ? `${shown}, and there are more` : `${shown} of ${capped(total)}`;
+  const words = next === null && before === undefined ? `all ${shown}` : some;
   const said = next === null && before !== undefined ? `${shown}, the last of them` : words;
   return html`<div class="more"><span>${shown === 0 ? "nothing more" : said}</span><span class="actions">${newest}${older}</span></div>`;
 }

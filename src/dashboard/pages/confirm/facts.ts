@@ -36,7 +36,9 @@ export async function factsOf(asked: AskedWish, matching: Matching, visit: Visit
     all.push(["to", listed(rest > 0 ? [...named, html`${rest} more endpoints`] : named)]);
   }
   if (wish.verb === "retry" && given.error === undefined && wish.filter.ids === undefined) {
-    const reasons = await reasonsOf(wish.filter, visit);
+    const { until, ...open } = wish.filter;
+    // The end is the question's own unless it was given: without one the reasons are counted by their index.
+    const reasons = await reasonsOf(given.until === undefined ? open : { ...open, until }, visit);
     if (reasons.length > 0) all.push(["failed with", reasons]);
   }
   return html`${whole}${pairs(all)}`;

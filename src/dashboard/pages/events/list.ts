@@ -22,7 +22,9 @@ export const eventsPage: Page = {
   path: "/events",
   section: "/events",
   async show(visit) {
-    const { rows, next, total, given, problem } = await readList(events, visit, { isCounted: true });
+    // A count by title searches once more, and further: where the events are sent again they are counted.
+    const isCounted = visit.query.q === undefined;
+    const { rows, next, total, given, problem } = await readList(events, visit, { isCounted });
     const shown = await withAround(visit.place.store, rows);
     const isNarrowed = isFiltered(given);
     const { before: _, ...filter } = given;

@@ -63,9 +63,10 @@ export function endpointsOf(videoId: string, endpoints: EndpointOfVideo[]): Html
       undelivered > 0 && counted("pending", undelivered, "on its way"),
       delivered > 0 && counted("delivered", delivered, "delivered"),
     ];
+    const hasSome = all.some((one) => one !== false);
     return row(
       `of-${endpoint}`,
-      html`<td class="main"><a class="clip" dir="auto" href="${withQuery("/deliveries", { videoId, endpoint })}">${endpoint}</a><span class="under">newest: ${text(newest)}</span></td><td><span class="states">${all}</span></td>`,
+      html`<td class="main"><a class="clip" dir="auto" href="${withQuery("/deliveries", { videoId, endpoint })}">${endpoint}</a><span class="under">${hasSome && "newest: "}${text(newest)}</span></td><td><span class="states">${hasSome ? all : html`<span class="soft">nothing</span>`}</span></td>`,
     );
   });
   const heads = [

@@ -18,7 +18,7 @@ const RETRIED = ["dead", "canceled", "pending", "waiting"];
 const MOST_TYPES = 50;
 
 /** The states in which, by now, may be what the scope takes. */
-function statesOf({ verb, filter: { ids, ...filter } }: Scope): string[] {
+export function statesOf({ verb, filter: { ids, ...filter } }: Scope): string[] {
   const named = namedIn(filter);
   if (named === undefined) return ids !== undefined && verb === "retry" ? RETRIED : STATES[verb]!;
   return [...new Set(named.flatMap((state) => (state === "pending" ? ["pending", "running"] : [state])))];
@@ -56,8 +56,8 @@ function ofOneState(scope: Scope, state: JobState | undefined): Condition {
   return when(`d.state || '' IN (${named.map(() => "?").join(", ")})`, ...named);
 }
 
-/** None of them goes by an index: the events are known. */
-async function conditionsOf(tx: Tx, scope: Scope): Promise<Condition[]> {
+/** What else is so of a delivery (`d`). None of them goes by an index: the events are known, or the states. */
+export async function conditionsOf(tx: Tx, scope: Scope): Promise<Condition[]> {
   const { endpoint, videoId, since, until, error, failedSince: failed, types } = scope.filter;
   const given = (value: Value | undefined, text: string) => (value === undefined ? [] : [when(text, value)]);
   return [

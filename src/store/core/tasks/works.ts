@@ -12,6 +12,7 @@ import * as moves from "../media/moves.ts";
 import type { Prefix } from "../rows/ids.ts";
 import { PER_MS } from "../rows/numbers.ts";
 import { type Job, job, type Tx } from "../tx.ts";
+import { some } from "./counted.ts";
 import * as ofDeliveries from "./deliveries.ts";
 import * as ofEvents from "./events.ts";
 import * as refused from "./refused.ts";
@@ -105,7 +106,9 @@ async function count(
   scope: Scope,
   from: Place | null,
 ): Promise<Awaited<ReturnType<TaskVerbs["countMatching"]>>> {
-  const { items, to, isLast } = await find(tx, scope, from, PER_COUNT);
+  const isOfDeliveries = scope.verb === "retry" || scope.verb === "cancel";
+  const direct = isOfDeliveries ? await some(tx, scope, from, PER_COUNT) : null;
+  const { items, to, isLast } = direct ?? (await find(tx, scope, from, PER_COUNT));
   const byEndpoint: Record<string, number> = {};
   // Cancel goes the other way.
   let [oldest, newest] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
