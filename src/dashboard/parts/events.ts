@@ -27,7 +27,7 @@ export function eventTable(
   const heads: Head[] = [
     ["w-time wide", "Received"],
     ["", "Event"],
-    ...(hasVideo ? [["w-m mid", "Context"] as const] : []),
+    ...(hasVideo ? [["w-id mid", "Context"] as const] : []),
     ["w-n num wide", html`<abbr title="order of commit per video">Seq</abbr>`],
     ["w-s mid", "Media"],
     ["w-m", "Endpoints"],
