@@ -114,13 +114,18 @@ test("a folder is read at a glance", () => {
   );
 });
 
-test("only the SQLite folder knows its driver", () => {
-  const driver = files.filter((file) => /from "better-sqlite3"/.test(readFileSync(file, "utf8")));
-  assert.deepEqual(
-    driver.filter((file) => !file.startsWith("src/store/sqlite/")),
-    [],
-  );
-  assert.ok(driver.length > 0);
+test("only an engine's folder knows its driver", () => {
+  for (const [driver, folder] of [
+    ["better-sqlite3", "src/store/sqlite/"],
+    ["pg", "src/store/postgres/wire/"],
+  ]) {
+    const users = files.filter((file) => readFileSync(file, "utf8").includes(`from "${driver}"`));
+    assert.deepEqual(
+      users.filter((file) => !file.startsWith(folder!)),
+      [],
+    );
+    assert.ok(users.length > 0);
+  }
 });
 
 test("a type of target is known in its folder and in the table alone, and a bucket's client is loaded with its target", () => {

@@ -10,6 +10,7 @@ import {
   openSync,
   readFileSync,
   rmSync,
+  writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -58,6 +59,8 @@ export type PostgresOptions = {
   settings?: Record<string, string | number>;
   /** Lines of pg_hba.conf that come first; without them all are let in without a password. */
   access?: string[];
+  /** Files in PEM: it speaks TLS to whom asks for it. */
+  certificate?: { cert: string; key: string };
 };
 
 /**
@@ -89,7 +92,7 @@ export async function startStandby(
 
 async function start(
   t: Owner | null,
-  { syncs = false, settings = {}, access = [] }: PostgresOptions,
+  { syncs = false, settings = {}, access = [], certificate }: PostgresOptions,
   make: (dir: string) => Promise<unknown>,
 ): Promise<PostgresServer> {
   if (bin === undefined) throw new Error(String(noPostgres));
@@ -104,6 +107,7 @@ async function start(
       ...{ listen_addresses: "127.0.0.1", unix_socket_directories: "", port, logging_collector: "off" },
       ...{ shared_buffers: "32MB", max_connections: 100, max_wal_size: "256MB" },
       ...(syncs ? {} : { fsync: "off", full_page_writes: "off" }),
+      ...(certificate && { ssl: "on", ssl_cert_file: "cert.pem", ssl_key_file: "key.pem" }),
       ...settings,
     };
     const log = openSync(join(parent, "log"), "a");
@@ -114,7 +118,10 @@ async function start(
       ...Object.entries(all).flatMap(([name, to]) => ["-c", `${name}=${to}`]),
     ];
     // The kernel itself ends it with the process that started it: nothing is left behind by a test run that is killed.
-    const child = spawn("setpriv", [...asUser(), "--pdeathsig", "QUIT", ...command], { stdio: ["ignore", log, log] });
+    const child = spawn("setpriv", [...asUser(), "--pdeathsig", "QUIT", ...command], {
+      ...surroundings,
+      stdio: ["ignore", log, log],
+    });
     closeSync(log);
     child.unref();
     let isOver = false;
@@ -171,6 +178,12 @@ async function start(
       rmSync(file);
       appendFileSync(file, [...access, old].join("\n"), { mode: 0o644 });
     }
+    if (certificate !== undefined)
+      for (const [name, from] of Object.entries(certificate)) {
+        const file = join(dir, `${name}.pem`);
+        writeFileSync(file, readFileSync(from), { mode: 0o600 });
+        if (user !== null) chownSync(file, user.uid, user.gid);
+      }
     // Another test may have taken the port between looking and starting.
     for (let tries = 1; !(await launch()); tries++) {
       if (tries === 3) throw new Error(`PostgreSQL does not start: ${tail(parent)}`);
@@ -210,12 +223,12 @@ export async function testDatabase(t: Owner, { template = "template0" } = {}): P
   return { url: server.url(name), name, server };
 }
 
+/** Nothing of the test's own: a clock that is shifted for a test run stays the test's. */
+const surroundings = { cwd: "/", env: { PATH: process.env.PATH, LC_ALL: "C.UTF-8" } };
+
 /** One of the server's programs to its end, and what it wrote; throws with what it wrote of its errors. */
 async function run(program: string, args: string[], input = ""): Promise<string> {
-  const child = spawn("setpriv", [...asUser(), join(bin!, program), ...args], {
-    cwd: "/",
-    env: { PATH: process.env.PATH, LC_ALL: "C.UTF-8" },
-  });
+  const child = spawn("setpriv", [...asUser(), join(bin!, program), ...args], surroundings);
   const said = { stdout: "", stderr: "" };
   for (const name of ["stdout", "stderr"] as const)
     child[name].setEncoding("utf8").on("data", (text) => {

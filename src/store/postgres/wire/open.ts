@@ -1,0 +1,104 @@
+import type { SecureContext } from "node:tls";
+import { errorLine, RelayError } from "../../../errors.ts";
+import { secureContextOf } from "../../../platform/net/trust.ts";
+import type { Clock, Ports } from "../../../ports.ts";
+import { type Answer, type Connection, nameOf, type Query } from "./connection.ts";
+import { parsePlace } from "./place.ts";
+import { createPool, MOST } from "./pool.ts";
+import { watchPrimary } from "./primary.ts";
+import { createServerClock } from "./server-clock.ts";
+import type { Server } from "./session.ts";
+import type { Begin, Transaction } from "./transaction.ts";
+
+export type WireOptions = {
+  /** The value of `store.url`, and of `store.ca`: PEM text; null: none. */
+  url: string;
+  ca: string | null;
+  /** Looks at each new connection before its first use; a connection for which it throws is not used, and callers get its error. */
+  admit?(server: Server, ask: Connection["ask"]): Promise<void>;
+};
+
+/** The way to a PostgreSQL: connections to the server that takes writes, and its clock. */
+export type Wire = {
+  /** How many transactions may be under way at once. */
+  readonly most: number;
+  /**
+   * BEGIN, `work`, COMMIT (transaction.ts), within 5 s in all, the wait for a connection included. CommitInDoubt, or another
+   * RelayError("store_unavailable") where nothing was committed; any other error is a statement's, or what `work` threw. A
+   * conflict with another transaction is tried again: `work` touches nothing but `tx`.
+   */
+  transaction<T>(work: (tx: Transaction) => Promise<T>, how?: Begin): Promise<T>;
+  /** One statement by itself. It reads, or may be done twice: whether it was committed is not judged. */
+  query(query: Query): Promise<Answer>;
+  /** The database's time, in milliseconds since 1970. */
+  now(): number;
+  /** It tells the database's time; what elapses is the process's. */
+  readonly clock: Clock;
+  /** The server that takes writes, as it was last known. */
+  server(): Server;
+  /** Calls back when another system or timeline takes writes; the returned function ends that. */
+  onServer(run: (server: Server, before: Server) => void): () => void;
+  close(): Promise<void>;
+};
+
+/**
+ * Opens it, once each host was asked. RelayError("config") for an address that is not understood;
+ * RelayError("store_unavailable") where no host takes writes, with what each of them says.
+ */
+export async function openWire({ url, ca, admit }: WireOptions, { clock, log, random }: Ports): Promise<Wire> {
+  const place = parsePlace(url);
+  const time = createServerClock(clock);
+  const connecting = { place, tls: place.tls ? tlsOf(ca) : false, clock, measured: time.measured } as const;
+  const listeners = new Set<(server: Server, before: Server) => void>();
+  const primary = watchPrimary({
+    ...connecting,
+    log,
+    changed(server, before) {
+      pool.dropOthers();
+      if (before === null) return;
+      log.warn("PostgreSQL has another primary", {
+        from: nameOf(before),
+        to: nameOf(server),
+        timeline: server.timeline,
+      });
+      if (server.system === before.system && server.timeline === before.timeline) return;
+      for (const run of listeners) run(server, before);
+    },
+  });
+  const pool = createPool({ ...connecting, random, primary, admit: admit ?? (async () => {}) });
+
+  async function close(): Promise<void> {
+    await pool.close();
+    await primary.close();
+  }
+
+  try {
+    await primary.find({ once: true });
+  } catch (error) {
+    await close();
+    throw error;
+  }
+
+  return {
+    most: MOST,
+    transaction: pool.transaction,
+    query: pool.query,
+    now: time.clock.now,
+    clock: time.clock,
+    server: () => primary.last()!,
+    onServer(run) {
+      listeners.add(run);
+      return () => void listeners.delete(run);
+    },
+    close,
+  };
+}
+
+/** Made once, because reading the authorities takes some 20 ms. */
+function tlsOf(ca: string | null): { secureContext: SecureContext } {
+  try {
+    return { secureContext: secureContextOf({ ca, cert: null, key: null }) };
+  } catch (error) {
+    throw new RelayError("config", `store.ca is no certificate in PEM: ${errorLine(error)}`);
+  }
+}

@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isTrouble } from "../../../../src/store/postgres/wire/errors.ts";
+import { noPostgres, startPostgres, testDatabase } from "../../../support/postgres.ts";
+import { waitFor } from "../../../support/wait.ts";
+import { outcomeOf, statement, testWire, together } from "../../../support/wire.ts";
+
+const skip = noPostgres;
+const put = (n: number) => statement("INSERT INTO here VALUES ($1)", n);
+
+test("connections that were ended while they were idle are replaced, and no caller hears of it", {
+  skip,
+}, async (t) => {
+  const { url, server, name } = await testDatabase(t);
+  const wire = await testWire(t, url);
+  await Promise.all([1, 2, 3].map(() => wire.transaction((tx) => tx.query(statement("SELECT pg_sleep(0.05)")))));
+  const ours = `FROM pg_stat_activity WHERE application_name = 'wochit-relay' AND datname = '${name}'`;
+  await server.ask(`SELECT pg_terminate_backend(pid) ${ours}`);
+  await waitFor(async () => (await server.ask(`SELECT pid ${ours}`)).length === 0);
+  // The end of a connection is heard in a turn of its own.
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(await outcomeOf(wire.transaction((tx) => tx.query(statement("SELECT 1")))), "committed");
+});
+
+test("at most ten connections are open, however many transactions wait, and each has its turn", { skip }, async (t) => {
+  const wire = await testWire(t, (await testDatabase(t)).url);
+  const count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()";
+  const counts = await Promise.all(
+    Array.from({ length: 40 }, () =>
+      wire.transaction(async (tx) => (await tx.query(statement(count))).rows[0]!.count as number),
+    ),
+  );
+  assert.equal(wire.most, 9);
+  assert.ok(Math.max(...counts) <= 10 && Math.max(...counts) >= 2, String(counts));
+});
+
+test("a connection that is not admitted is not used, and those that wait hear why at once", { skip }, async (t) => {
+  const { url } = await testDatabase(t);
+  const seen: string[] = [];
+  const wire = await testWire(t, url, {
+    async admit({ system }, ask) {
+      const { rows } = await ask(statement("SELECT system_identifier::text AS system FROM pg_control_system()"));
+      seen.push(system);
+      assert.equal(rows[0]!.system, system);
+      if (seen.length === 1) throw Object.assign(new Error("not ours"), { code: "conflict" });
+    },
+  });
+  await assert.rejects(wire.query(statement("SELECT 1")), /not ours/);
+  await wire.query(statement("SELECT 1"));
+});
+
+test("a server that became read-only is left, and its connections with it", { skip }, async (t) => {
+  const server = await startPostgres(t);
+  await server.ask("CREATE TABLE here (n int8)");
+  const wire = await testWire(t, server.url());
+  const pids = () => server.ask("SELECT pid FROM pg_stat_activity WHERE query = 'COMMIT'");
+  const outcome = (n: number) => outcomeOf(wire.transaction((tx) => tx.query(put(n))));
+  assert.equal(await outcome(1), "committed");
+  const [[pid]] = (await pids()) as [[string]];
+  await server.ask("ALTER SYSTEM SET default_transaction_read_only = on; SELECT pg_reload_conf()");
+  const refused = await waitFor(async () => [await outcome(2)].find((said) => said !== "committed"));
+  assert.ok(isTrouble(refused), String(refused));
+  await server.ask("ALTER SYSTEM RESET default_transaction_read_only; SELECT pg_reload_conf()");
+  await waitFor(async () => (await outcome(3)) === "committed");
+  assert.ok(!(await pids()).flat().includes(pid));
+});
+
+test("a role without any rights but its own tables' gets in with its password, which no error repeats", {
+  skip,
+}, async (t) => {
+  const server = await startPostgres(t, { access: ["host all relay 127.0.0.1/32 scram-sha-256"] });
+  await server.ask("CREATE ROLE relay LOGIN PASSWORD 'pa%:55word'; CREATE DATABASE relay OWNER relay");
+  const url = (password: string) => server.url("relay").replace("postgres@", `relay:${password}@`);
+  const wire = await testWire(t, url("pa%25%3A55word"));
+  await wire.transaction(async (tx) => {
+    void tx.query(statement("CREATE TABLE here (n int8)"));
+    void tx.query(put(1));
+  });
+  await assert.rejects(testWire(t, url("wr0ng")), (error: Error) => {
+    assert.match(error.message, /password authentication failed for user "relay"/);
+    assert.ok(!/wr0ng/.test(`${error.message}${error.stack}`));
+    return true;
+  });
+});
+
+test("what a pair of hosts is written as", () => {
+  assert.equal(together(["postgres://a@h:1/d", "postgres://a@i:2/d"]), "postgres://a@h:1,i:2/d");
+});
