@@ -70,6 +70,43 @@ export function storeArchiveContract(engine: string, openStore: OpenStore): void
     plain({ retry: ["1h"] }),
   );
 
+  check(
+    "of an event that was repeated often the repetitions are pruned in pieces, and it is archived once",
+    async (at) => {
+      const { store, clock, post } = at;
+      const { id } = await post(remove("v1"));
+      for (let nth = 0; nth < 5; nth++) assert.equal((await post(remove("v1"))).status, "duplicate");
+      await at.deliver((await at.claim())[0]!);
+      later(at, 92);
+      await pruneAll(at);
+      const part = (await begin(at))!;
+      const events = await readAll(at, part);
+      assert.deepEqual(
+        events.map(({ duplicates }) => duplicates.length),
+        [5],
+      );
+      await mark(at, part, events);
+      await store.keepPart(part.id, FILE, ME, clock.now());
+      await store.releaseArchived([id], clock.now());
+      const pieces: (number | undefined)[][] = [];
+      for (let isMore = true; isMore; ) {
+        const piece = (await store.prune({ ...EXPIRY(at), limit: 2, ...ME }, clock.now()))!;
+        pieces.push([piece.duplicates.rows, piece.bodies.rows]);
+        isMore = piece.isMore;
+        assert.equal((await store.archiveState()).isBehind, false, "what is left of it is in the archive, too");
+      }
+      assert.deepEqual(
+        pieces.filter(([duplicates, bodies]) => duplicates! + bodies! > 0),
+        [
+          [2, 0],
+          [2, 0],
+          [1, 1],
+        ],
+      );
+    },
+    plain(),
+  );
+
   check("what comes to an event while its part is written keeps it from being pruned", async (at) => {
     const { store, clock } = at;
     const [id] = await delivered(at, 1);

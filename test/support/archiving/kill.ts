@@ -2,31 +2,47 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import Database from "better-sqlite3";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { endpoint } from "../config.ts";
 import { seededRandom } from "../random.ts";
 import { fillOld } from "../retention/fill-old.ts";
-import { lastingPort, spawnServe } from "../serve-process.ts";
-import { missingIn, noteIds, strayIn } from "./lost.ts";
+import { lastingPort, type ServeProcess, spawnServe } from "../serve-process.ts";
+import { missingIn, noteEvents, strayIn } from "./lost.ts";
+import { openDatabase, type Progress, progressOf, type Stage, type Standing, standingOf } from "./stages.ts";
 
 const MAIN = join(import.meta.dirname, "../retention/serve.ts");
 
-/** Milliseconds that the end is waited for. */
+/** Milliseconds that the end, and the moment for a kill, are waited for. */
 const PATIENCE = 600_000;
 
+/** In so many kills each of these is hit, on a machine that is busy too. */
+const MANY = 30;
+
+/** Days that the events are of (fill-old.ts). */
+const DAYS = 100;
+
+/** What is aimed at, the one that was hit least, and within how many milliseconds after it was seen the kill comes. */
+const AIMS: [Stage, number][] = [
+  ["write", 15],
+  ["read back", 0],
+  ["prune", 80],
+];
+
 /**
- * A relay that archives and prunes a database of old events is killed with SIGKILL again and again. A problem is an event that is
- * pruned and in no file that is kept, and what is not pruned, or lies about, in the end.
+ * A relay that archives and prunes a database of old events is killed with SIGKILL again and again: while it writes a file,
+ * while it reads that back, and while it prunes. `perDay`: bytes of bodies that a day's file has. A problem is an event that is
+ * pruned and is not as it was in a file that is kept, and what is not pruned, or lies about, in the end.
  */
 export async function runArchiveKills({
   kills,
   events,
   seed,
+  perDay = 2 ** 20,
 }: {
   kills: number;
   events: number;
   seed: string;
+  perDay?: number;
 }): Promise<{ summary: string; problems: string[]; folder: string }> {
   const random = seededRandom(seed);
   const folder = await mkdtemp(join(tmpdir(), "wochit-relay-archive-kill-"));
@@ -44,54 +60,85 @@ export async function runArchiveKills({
   };
   writeFileSync(configPath, JSON.stringify(config));
   mkdirSync(dataDir, { mode: 0o700 });
-  const made = fillOld(join(dataDir, "relay.db"), events);
-  noteIds(dataDir);
+  const made = fillOld(join(dataDir, "relay.db"), events, Math.ceil((perDay * DAYS) / events));
+  noteEvents(dataDir);
   const problems: string[] = [];
-  const stages = new Set<string>();
-  let relay = spawnServe({ configPath, port, main: MAIN });
-  await relay.ready(PATIENCE);
-  // All is looked at once before the first file is written.
-  const from = Date.now() + PATIENCE;
-  while (standing(dataDir).kept === 0 && Date.now() < from) await sleep(50);
+  const start = () => spawnServe({ configPath, port, main: MAIN });
+  const hits: Record<Stage, number> = { write: 0, "read back": 0, prune: 0, between: 0 };
+  let before: Standing = { part: 0, kept: 0, left: 0, bodies: events };
+  let relay = start();
   for (let nth = 0; nth < kills; nth++) {
-    await relay.ready(PATIENCE);
-    await sleep(20 + random.float() * 700);
+    const [aim, spread] = AIMS.toSorted(([one], [other]) => hits[one] - hits[other])[0]!;
+    // It has something to prune from the next part that is kept on.
+    const isAt = (now: Progress) =>
+      aim === "prune" && before.left > 0
+        ? now.stage === aim || now.kept > 0
+        : now.stage === (aim === "prune" ? "write" : aim) && now.kept >= 1 + (nth % 2);
+    if (!(await waitUntil(relay, isAt))) {
+      const why = relay.hasEnded() ? relay.lastLines().join("\n") : "nothing was left to archive: take fewer kills";
+      problems.push(`kill ${nth} of ${kills}: ${why}`);
+      break;
+    }
+    if (spread > 0) await sleep(random.float() * spread);
     await relay.kill();
-    const state = standing(dataDir);
-    stages.add(`${state.writing > 0 ? "writing" : "between"}`);
-    for (const id of missingIn(dataDir, archive).slice(0, 5))
-      problems.push(`kill ${nth}: event ${id} is pruned, and in no file`);
-    relay = spawnServe({ configPath, port, main: MAIN });
+    const after = look(({ standing, progress }) => ({ standing, progress }));
+    hits[after.progress.stage]++;
+    before = after.standing;
+    const missing = missingIn(dataDir, archive).slice(0, 5);
+    problems.push(...missing.map((problem) => `kill ${nth}: ${problem}`));
+    relay = start();
   }
   await relay.ready(PATIENCE);
   const until = Date.now() + PATIENCE;
-  while (standing(dataDir).bodies > made.waiting && Date.now() < until) await sleep(100);
+  while (look(({ standing }) => standing.bodies) > made.waiting && Date.now() < until) await sleep(100);
   const { code, signal } = await relay.stop();
   if (code !== 0) problems.push(`SIGTERM ended it with ${signal ?? code}`);
-  const end = standing(dataDir);
+  const end = look(({ standing }) => standing);
   if (end.bodies !== made.waiting) problems.push(`${end.bodies} events have a body, and ${made.waiting} wait`);
-  problems.push(
-    ...missingIn(dataDir, archive)
-      .slice(0, 20)
-      .map((id) => `event ${id} is pruned, and in no file`),
-  );
+  problems.push(...missingIn(dataDir, archive).slice(0, 20));
   problems.push(...strayIn(dataDir, archive).map((name) => `${name} is no part of the archive`));
-  if (kills > 10 && stages.size < 2) problems.push(`all kills were ${[...stages]}: the run has shown little`);
-  const summary = `killed ${kills} times while it archived and pruned: ${made.expired} events in ${end.kept} files, ${made.waiting} wait (seed ${seed})`;
+  const missed = AIMS.map(([stage]) => stage).filter((stage) => hits[stage] === 0);
+  if (kills >= MANY && missed.length > 0) problems.push(`no kill came in a ${missed.join(", or in a ")}`);
+  const summary = [
+    `killed ${kills} times: ${hits.write} while a file was written, ${hits["read back"]} while it was read back,`,
+    `${hits.prune} while events were pruned, ${hits.between} in between; ${made.expired} events in ${end.kept} files,`,
+    `${made.waiting} wait (seed ${seed})`,
+  ].join(" ");
   if (problems.length === 0) await rm(folder, { recursive: true, force: true });
   return { summary, problems, folder };
-}
 
-function standing(dataDir: string): { bodies: number; writing: number; kept: number } {
-  const db = new Database(join(dataDir, "relay.db"), { readonly: true });
-  try {
-    const count = (from: string) => db.prepare<[], number>(`SELECT count(*) FROM ${from}`).pluck().get()!;
-    return {
-      bodies: count("events WHERE body IS NOT NULL"),
-      writing: count("archive_parts WHERE state = 'writing'"),
-      kept: count("archive_parts WHERE state = 'kept'"),
-    };
-  } finally {
-    db.close();
+  function look<T>(read: (seen: { standing: Standing; progress: Progress }) => T): T {
+    const db = openDatabase(dataDir);
+    try {
+      return read({ standing: standingOf(db), progress: progressOf(db, archive, before) });
+    } finally {
+      db.close();
+    }
+  }
+
+  /** Looks each millisecond, while a file is written all the time; false: it did not come, or nothing is left that it could come with. */
+  async function waitUntil(relay: ServeProcess, isAt: (now: Progress) => boolean): Promise<boolean> {
+    const until = Date.now() + PATIENCE;
+    let db: ReturnType<typeof openDatabase> | null = null;
+    let isWriting = false;
+    try {
+      for (let looks = 1; Date.now() < until && !relay.hasEnded(); looks++) {
+        await (isWriting ? nextTurn() : sleep(1));
+        try {
+          db ??= openDatabase(dataDir);
+          const now = progressOf(db, archive, before);
+          if (isAt(now)) return true;
+          isWriting = now.stage === "write";
+          if (looks % 1_000 === 0 && standingOf(db).bodies <= made.waiting) return false;
+        } catch {
+          // It is being opened, and recovered, by the relay.
+          db?.close();
+          db = null;
+        }
+      }
+      return false;
+    } finally {
+      db?.close();
+    }
   }
 }

@@ -21,7 +21,7 @@ import { fillOld } from "../retention/fill-old.ts";
 import { lastingPort, spawnServe } from "../serve-process.ts";
 import { runCli } from "../spawn.ts";
 import { waitFor } from "../wait.ts";
-import { missingIn, noteIds } from "./lost.ts";
+import { missingIn, noteEvents } from "./lost.ts";
 
 const { signal } = new AbortController();
 
@@ -30,8 +30,8 @@ const PAUSES = 5_000;
 
 /**
  * A database of 0.2.0 with this many events, of which most have expired, is upgraded, archived and pruned; every file is read
- * again; a day is restored, and one of its events sent again by a relay. A problem is an event that is pruned and in no file, a
- * file that is not what was written, and a replay that does not arrive with a valid signature.
+ * again; a day is restored, and one of its events sent again by a relay. A problem is an event that is pruned and in no file as it
+ * was, a file that is not what was written, and a replay that does not arrive with a valid signature.
  */
 export async function runWhole(
   { events }: { events: number },
@@ -54,7 +54,7 @@ export async function runWhole(
   mkdirSync(join(folder, "data"), { mode: 0o700 });
   const made = fillOld(join(folder, "data", "relay.db"), events);
   const config = loadConfig(configPath, { env: {}, cwd: folder });
-  noteIds(config.dataDir);
+  noteEvents(config.dataDir);
   say(`${made.events} events are there`);
   const store = await openStore(config, realPorts(), { role: "relay" });
   const at = { store, config, clock: testClock(Date.now()) };
@@ -87,9 +87,8 @@ export async function runWhole(
     if (sums.files === 7) day = part.day;
   }
   if (sums.events < made.expired) problems.push(`${made.expired} events have expired, and ${sums.events} are archived`);
-  const lost = missingIn(config.dataDir, join(folder, "archive"));
-  problems.push(...lost.slice(0, 20).map((id) => `event ${id} is pruned, and in no file`));
-  say("all files were read");
+  problems.push(...missingIn(config.dataDir, join(folder, "archive")).slice(0, 20));
+  say("all files were read, and compared with what there was");
   const { bodies } = config.retention;
   const restored = await restoreFrom(parts, { since: day, until: day + 86_400_000, bodies }, { signal });
   if (restored.restored === 0) problems.push("nothing was restored of a day");
