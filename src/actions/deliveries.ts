@@ -1,6 +1,6 @@
 import type { JobState } from "../model/job.ts";
 import type { Store } from "../store/store.ts";
-import { statesOf, typeFilter, typesOf } from "./filters/types.ts";
+import { inStates, typeFilter, typesOf } from "./filters/types.ts";
 import { shortTime } from "./format.ts";
 import { attemptJson, type DeliveryJson, deliveryJson, isoTime, reasonJson } from "./json.ts";
 import { list, walk } from "./list.ts";
@@ -9,7 +9,7 @@ import { describeWaitOf, readAhead } from "./outcome/ahead.ts";
 /** Types and states as the store takes them. */
 export const wishOf = ({ type, state }: { type?: string | undefined; state?: string | undefined }) => ({
   ...{ type: undefined, types: typesOf(type) },
-  ...{ state: undefined, ...statesOf<JobState>(state) },
+  ...inStates<JobState>({ state }),
 });
 
 export const deliveries = list({

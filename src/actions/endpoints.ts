@@ -11,10 +11,17 @@ import { type AttemptJson, attemptJson, isoTime } from "./json.ts";
 import { list } from "./list.ts";
 
 export const endpoints = list({
-  filters: { state: { words: ["active", "failing", "paused", "removed"], help: "only in this state" } },
+  filters: {
+    state: {
+      isMany: true,
+      words: ["active", "failing", "paused", "removed"],
+      help: "only in this state, or in one of these",
+    },
+  },
   async *rows({ store, config }, { state, limit }) {
+    const states = state?.split(",");
     const all = await listEndpoints(store, config);
-    yield* all.filter((endpoint) => state === undefined || endpoint.state === state).slice(0, limit);
+    yield* all.filter((endpoint) => states?.includes(endpoint.state) ?? true).slice(0, limit);
   },
   columns: [
     { title: "ID", value: ({ id }) => id, whole: true },

@@ -4,6 +4,7 @@ import type { MediaState, Medium } from "../model/medium.ts";
 import { freeBytes } from "../platform/files/disk-space.ts";
 import type { Store } from "../store/store.ts";
 import { nameOfPlace } from "../targets/table.ts";
+import { inStates } from "./filters/types.ts";
 import { formatSize, relativeTime } from "./format.ts";
 import { isoTime, type Link, type MediumJson, mediumJson } from "./json.ts";
 import { type Column, collectIds, list, type Selection, walk } from "./list.ts";
@@ -55,8 +56,9 @@ export const copyFilters = {
 export const media = list({
   filters: {
     state: {
+      isMany: true,
       words: ["pending", "running", "mirrored", "failed", "expired", "skipped", "superseded", "deleted"],
-      help: "only in this state",
+      help: "only in this state, or in one of these",
     },
     ...copyFilters,
     suspect: { isFlag: true, help: "only copies that are odd in some way" },
@@ -64,7 +66,7 @@ export const media = list({
   },
   async *rows({ store, openLink, config }, { by, ...query }) {
     const [link, held] = await Promise.all([openLink(), whyHeld(config)]);
-    const asked = { ...query, byDeadline: by === "deadline" };
+    const asked = { ...query, ...inStates<MediaState>(query), byDeadline: by === "deadline" };
     yield* walk(
       (page) => store.media(page),
       asked,
@@ -75,7 +77,10 @@ export const media = list({
     );
   },
   total: ({ store }, { by, ...filter }) =>
-    store.countListed({ list: "media", filter: { ...filter, byDeadline: by === "deadline" } }),
+    store.countListed({
+      list: "media",
+      filter: { ...filter, ...inStates<MediaState>(filter), byDeadline: by === "deadline" },
+    }),
   columns: mediumColumns,
 });
 
@@ -89,8 +94,9 @@ async function whyHeld({ dataDir, mirror }: Pick<Config, "dataDir" | "mirror">):
 /** The states in which a download can be begun again. */
 export const retriedFilters = {
   state: {
+    isMany: true,
     words: ["pending", "failed", "expired", "skipped"],
-    help: "all in this state (default: those that failed or expired)",
+    help: "all in this state, or in one of these (default: those that failed or expired)",
   },
   ...copyFilters,
 } as const;
@@ -118,11 +124,9 @@ export async function mediaToRetry(
   store: Pick<Store, "media">,
   filter: Selection<typeof retriedFilters>,
 ): Promise<string[]> {
-  const states = filter.state === undefined ? (["failed", "expired"] as const) : [filter.state];
-  const ids: string[] = [];
-  for (const state of states) ids.push(...(await collectIds((page) => store.media(page), { ...filter, state })));
+  const states = inStates<MediaState>({ state: filter.state ?? "failed,expired" });
   // Ids sort by the time they were given.
-  return ids.sort();
+  return (await collectIds((page) => store.media(page), { ...filter, ...states })).sort();
 }
 
 /**

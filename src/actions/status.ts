@@ -1,7 +1,7 @@
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../ports.ts";
 import type { Store } from "../store/store.ts";
-import { readFacts } from "./alarms/facts.ts";
+import { firstToDie, readFacts } from "./alarms/facts.ts";
 import { receiverJson, silencesByName } from "./alarms/json.ts";
 import { type Facts, judgeAlarms } from "./alarms/judge.ts";
 import { describeEndpoints } from "./endpoints.ts";
@@ -28,29 +28,19 @@ export async function readStatus(
   { clock, relay }: { clock: Clock; relay: RelayProcess },
 ) {
   const now = clock.now();
-  const [
-    counts,
-    states,
-    [nextMedium = null],
-    database,
-    readings,
-    backup,
-    failedBackup,
-    receivers,
-    { silences },
-    archive,
-  ] = await Promise.all([
-    store.counts(),
-    store.endpoints(),
-    store.media({ limit: 1, byDeadline: true }),
-    readStorage(store),
-    store.readings(),
-    store.backups.last(),
-    store.backups.failed(),
-    store.receivers(),
-    store.alarms(now),
-    store.archiveState(),
-  ]);
+  const [counts, states, nextMedium, database, readings, backup, failedBackup, receivers, { silences }, archive] =
+    await Promise.all([
+      store.counts(),
+      store.endpoints(),
+      firstToDie(store),
+      readStorage(store),
+      store.readings(),
+      store.backups.last(),
+      store.backups.failed(),
+      store.receivers(),
+      store.alarms(now),
+      store.archiveState(),
+    ]);
   const silenced = silencesByName(silences);
   const { events, videos, media, uploads, deletions, deliveries, quarantine, copies } = counts;
   const unfinished = (media.pending ?? 0) + (media.running ?? 0);
@@ -61,7 +51,7 @@ export async function readStatus(
   const [backlog, disks, facts] = await Promise.all([
     readBacklog(store, endpoints, now),
     readDisks(config, { growth, room: database.free, clock }),
-    readFacts(store, config, { now, ...relay, endpoints }),
+    readFacts(store, config, { now, ...relay, endpoints, nextMedium, space: database }),
   ]);
   const last = readings.at(-1);
   return {

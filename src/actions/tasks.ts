@@ -5,11 +5,13 @@ import {
   type RunOptions,
   type RunVerb,
   type Task,
+  type TaskState,
   type TaskVerb,
   type TaskWish,
 } from "../model/task.ts";
 import type { Clock } from "../ports.ts";
 import type { Store } from "../store/store.ts";
+import { inStates } from "./filters/types.ts";
 import { shortTime } from "./format.ts";
 import { isoTime, pick } from "./json.ts";
 import { list, walk } from "./list.ts";
@@ -55,10 +57,14 @@ export type TaskJson = ReturnType<typeof taskJson>;
 
 export const tasks = list({
   filters: {
-    state: { words: ["queued", "running", "done", "canceled", "failed"], help: "only in this state" },
+    state: {
+      isMany: true,
+      words: ["queued", "running", "done", "canceled", "failed"],
+      help: "only in this state, or in one of these",
+    },
     verb: { words: ["retry", "cancel", "replay", "reprocess", ...RUN_VERBS], help: "only of this verb" },
   },
-  rows: ({ store }, query) => walk((page) => store.tasks(page), query, taskJson),
+  rows: ({ store }, query) => walk((page) => store.tasks(page), { ...query, ...inStates<TaskState>(query) }, taskJson),
   columns: [
     { title: "ID", value: ({ id }) => id, whole: true },
     { title: "MADE", value: ({ createdAt }) => shortTime(createdAt), whole: true },

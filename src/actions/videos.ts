@@ -1,7 +1,7 @@
 import { RelayError } from "../errors.ts";
-import type { Video } from "../model/video.ts";
+import type { Video, VideoState } from "../model/video.ts";
 import type { Mapping, Page, Store } from "../store/store.ts";
-import { titleFilter } from "./filters/types.ts";
+import { inStates, titleFilter } from "./filters/types.ts";
 import { shortTime } from "./format.ts";
 import { isoTime, type Link, type VideoJson, videoJson } from "./json.ts";
 import { type Column, collectIds, list, type Sources, walk } from "./list.ts";
@@ -26,7 +26,11 @@ const keyOf = ({ videoId }: { videoId: string }) => videoId;
 
 export const videos = list({
   filters: {
-    state: { words: ["draft", "ready", "deleted", "failed", "unknown"], help: "only in this state" },
+    state: {
+      isMany: true,
+      words: ["draft", "ready", "deleted", "failed", "unknown"],
+      help: "only in this state, or in one of these",
+    },
     context: { help: "only those that have this videoContext now" },
     q: titleFilter,
   },
@@ -34,12 +38,13 @@ export const videos = list({
     const link = await openLink();
     yield* walk(
       (page) => store.videos(page),
-      query,
+      { ...query, ...inStates<VideoState>(query) },
       (video) => videoJson(video, link),
       keyOf,
     );
   },
-  total: ({ store }, filter) => store.countListed({ list: "videos", filter }),
+  total: ({ store }, filter) =>
+    store.countListed({ list: "videos", filter: { ...filter, ...inStates<VideoState>(filter) } }),
   columns: videoColumns,
   keyOf,
 });

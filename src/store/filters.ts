@@ -55,6 +55,8 @@ export type DeliveryFilter = {
  */
 export type MediaFilter = {
   state?: MediaState;
+  /** In place of `state`: in any of these. */
+  states?: MediaState[];
   videoId?: string;
   kind?: MediaKind;
   suspect?: boolean;
@@ -62,8 +64,8 @@ export type MediaFilter = {
   withCopy?: boolean;
 };
 
-/** Which videos. `q`: a part of the title, of three characters at least. */
-export type VideoFilter = { state?: VideoState; context?: string; q?: string };
+/** Which videos. `q`: a part of the title, of three characters at least; `states`, in place of `state`: in any of these. */
+export type VideoFilter = { state?: VideoState; states?: VideoState[]; context?: string; q?: string };
 
 /** Which refused bodies. `source`: the address that they came from; `videoId`, `context`: what they name, where they read as events. */
 export type QuarantineFilter = { reason?: RefusalReason; source?: string; videoId?: string; context?: string };

@@ -99,7 +99,7 @@ export type ArchiveQueued = (by: string, signal: AbortSignal) => Promise<{ archi
 
 /**
  * The same where what goes is archived first, by `archive`: what `prune` left for that, until nothing is left. `archiveError`: why
- * it could not be, in one line; then the rest was pruned, and the store keeps it.
+ * it could not be, in one line; then the rest was pruned, and the store keeps it. `onPiece`: with all that was pruned so far.
  */
 export async function pruneArchived(
   store: Pick<RetentionVerbs, "prune" | "noteArchive">,
@@ -109,8 +109,13 @@ export async function pruneArchived(
   const { clock, signal } = pace;
   const { archive, ...rest } = wish;
   const pruned = nothingPruned();
+  const onPiece = (part: Pruned) => {
+    const all = structuredClone(pruned);
+    addPruned(all, part);
+    pace.onPiece?.(all);
+  };
   for (let archived = 0; ; ) {
-    const part = await pruneInPieces(store, rest, pace);
+    const part = await pruneInPieces(store, rest, { ...pace, onPiece });
     addPruned(pruned, part.pruned);
     const so = { pruned, isWhole: part.isWhole, archived };
     if (!part.isWhole || !wish.expiry.archives || archive === null) return { ...so, archiveError: null };

@@ -125,6 +125,8 @@ export type TaskVerbs = MoveVerbs & {
     since?: number;
     until?: number;
     state?: TaskState | undefined;
+    /** In place of `state`: in any of these. */
+    states?: TaskState[] | undefined;
     verb?: Task["verb"] | undefined;
   }): Promise<Task[]>;
   /** It stops where it is; what was done stays. RelayError("conflict") for one that has ended. */

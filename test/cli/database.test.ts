@@ -309,11 +309,12 @@ test("media: listed with their durable address, failed ones downloaded again", a
   assert.equal(mirrored.url, `https://relay.example.com/media/v1/video.bin?sig=${sig}`);
   assert.doesNotMatch((await run("media list")).stdout, /hush/);
   assert.deepEqual((await json("media list --state failed")).length, 1);
+  assert.deepEqual(await json("media list --state failed,mirrored"), [failed, mirrored]);
   assert.deepEqual(await json("media list --video-id v1"), [mirrored]);
   assert.match((await run(`media retry ${mirrored.id}`)).stderr, /is mirrored/);
   assert.equal((await run(`media retry ${failed.id}`)).stdout, `${failed.id} queued for download\n`);
   await seeded.download("expired");
-  assert.equal((await run("media retry --state expired --video-id v2")).stdout, "1 queued for download\n");
+  assert.equal((await run("media retry --state skipped,expired --video-id v2")).stdout, "1 queued for download\n");
   assert.equal((await run("media retry")).code, 2);
   assert.equal((await run("media retry --video-id v2 --dry-run")).stdout, "0 media would be queued for download\n");
   await seeded.download("failed");
@@ -395,7 +396,7 @@ test("status tells in numbers what there is and what waits", async (t) => {
   assert.match(stdout, /^ {2}archive +the oldest came (now|\d+ s ago); 1 open$/m);
 });
 
-test("several states of deliveries are named with commas, in lists and in what is done to many", async (t) => {
+test("several states are named with commas, in lists and in what is done to many", async (t) => {
   const seeded = await openSeeded(t);
   const { run, json } = on(seeded);
   await seeded.take(ready("v1"));
@@ -408,6 +409,13 @@ test("several states of deliveries are named with commas, in lists and in what i
   assert.equal((await run("deliveries list --endpoint app --state pending,dead --count")).stdout, "2\n");
   assert.equal((await json("deliveries reasons --state pending,dead")).length, 1);
   assert.equal((await run("deliveries retry --endpoint app --state dead,pending --yes")).stdout, "2 retried\n");
+  assert.deepEqual(await states("videos list --state ready,deleted"), ["ready", "ready"]);
+  assert.deepEqual(await states("videos list --state draft,deleted"), []);
+  assert.deepEqual(await states("tasks list --state done,failed"), ["done"]);
+  assert.deepEqual(await states("tasks list --state queued,running"), []);
+  const endpoints = await states("endpoints list");
+  assert.deepEqual(await states("endpoints list --state active,failing,paused"), endpoints);
+  assert.deepEqual(await states("endpoints list --state paused,removed"), []);
   const wrong = await run("deliveries list --state dead,pendin");
   assert.match(wrong.stderr, /must be some of waiting, .*, not "pendin": did you mean "pending"\?/);
   assert.match(

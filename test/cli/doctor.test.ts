@@ -352,6 +352,10 @@ test("copies that the database knows and the target lacks, as after a restore, a
     `warning: of the newest 2 copies one is not in the target, or not whole: 1 medium like ${one!.id}`,
   );
   assert.match(gone.at("media.copies")[0]!.advice!, /media verify --mend/);
+  const [, other] = await store.media({ limit: 2, state: "mirrored" });
+  rmSync(join(config.mirror.target.dir, other!.key!));
+  const all = await diagnose(configPath, ["--offline"]);
+  assert.match(all.at("media.copies")[0]!.advice!, /^most likely its disk is not mounted/);
 });
 
 test("what waits: paused endpoints, dead deliveries, links near their end, refused proxies; with the command that helps", async (t) => {

@@ -119,7 +119,10 @@ test("media verify: a folder that is not there, or holds nothing, is no lost cop
   mkdirSync(media);
   const empty = await verify("--mend");
   assert.equal(empty.code, 1);
-  assert.match(empty.stderr, /^wochit-relay: the folder .*media: it holds nothing at all: is its disk mounted\?.*\n$/);
+  assert.match(
+    empty.stderr,
+    /^wochit-relay: the folder .*media: it holds nothing at all: most likely its disk is not mounted\. Mount it, .*\n$/,
+  );
   assert.equal(empty.stdout, "0 copies, 0 bytes read: 0 good, and 3 of which nothing is known\n");
   const [summary] = jsonLines((await verify("--json")).stdout);
   assert.deepEqual([summary.unreached, summary.lostTargets.length], [3, 1]);

@@ -54,7 +54,9 @@ test("a dry run says what would go, and how much; then it goes, beside the relay
   assert.deepEqual([gone.code, /has been pruned/.test(gone.stderr)], [1, true]);
   const bodiless = await run(`events replay ${ids[0]}`);
   assert.deepEqual([bodiless.code, /the body of evt_\w+ has been pruned/.test(bodiless.stderr)], [1, true]);
-  assert.match((await run("prune")).stdout, /\nattempts of deliveries +0 +0 bytes\nthe database has .*\n$/);
+  const shown = await callCli(["prune", "--config", seeded.configPath], { width: 80 });
+  assert.match(shown.stdout, /\nattempts of deliveries +0 +0 bytes\nthe database has .*\n$/);
+  assert.match(shown.stderr, /^\r\x1b\[Kpruning, 0 rows pruned so far/, "it shows at once that it is at it");
 });
 
 test("compact makes the file small, with the relay stopped only", async (t) => {

@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import type { Delivery } from "../../src/model/delivery.ts";
 import type { StoredEvent } from "../../src/model/event.ts";
 import type { Medium } from "../../src/model/medium.ts";
+import type { VideoState } from "../../src/model/video.ts";
 import { topicMatches } from "../../src/rules/topics.ts";
 import type { TallyKind, TallyWish } from "../../src/store/counts.ts";
-import type { DeliveryFilter, EventFilter, Listed, MediaFilter } from "../../src/store/filters.ts";
+import type { DeliveryFilter, EventFilter, Listed, MediaFilter, VideoFilter } from "../../src/store/filters.ts";
 import type { Page, Store } from "../../src/store/store.ts";
 import { topicOfStored } from "../../src/wochit/event.ts";
 import { endpoint } from "../support/config.ts";
@@ -62,6 +63,8 @@ export const MEDIA: MediaFilter[] = [
   ...(["pending", "running", "mirrored", "failed", "expired", "skipped", "superseded", "deleted"] as const).map(
     (state) => ({ state }),
   ),
+  { states: ["failed", "expired"] },
+  { states: ["mirrored", "pending", "superseded"] },
   { kind: "video" },
   { kind: "thumbnail" },
   { videoId: "v5" },
@@ -153,14 +156,22 @@ export function storeListsContract(engine: string, openStore: OpenStore): void {
       const { store } = at;
       await fill(at);
       const every = await store.videos(ALL);
-      for (const state of [undefined, "draft", "ready", "deleted", "failed", "unknown"] as const) {
+      const states: VideoState[] = ["draft", "ready", "deleted", "failed", "unknown"];
+      const named: { by: VideoFilter; states: VideoState[] }[] = [
+        { by: {}, states },
+        ...states.map((state) => ({ by: { state }, states: [state] })),
+        { by: { states: ["ready", "deleted"] }, states: ["ready", "deleted"] },
+      ];
+      for (const { by, states } of named) {
         for (const context of [undefined, "page-1", "page-2", "none"]) {
-          const filter = { ...(state && { state }), ...(context && { context }) };
+          const filter = { ...by, ...(context && { context }) };
           const found = await store.videos({ ...ALL, ...filter });
           const expected = every.filter(
-            (one) => (state ?? one.state) === one.state && (context ?? one.context) === one.context,
+            (one) => states.includes(one.state) && (context ?? one.context) === one.context,
           );
           assert.deepEqual(found, expected, JSON.stringify(filter));
+          const counted = await store.countListed({ list: "videos", filter });
+          assert.equal(counted.count, expected.length, JSON.stringify(filter));
         }
       }
     },
@@ -697,10 +708,12 @@ export function isDeliveryOf(delivery: Delivery, filter: DeliveryFilter, events:
   );
 }
 
-function isMediumOf(medium: Medium, { suspect, withCopy, ...equal }: MediaFilter): boolean {
+function isMediumOf(medium: Medium, { suspect, withCopy, state, states, ...equal }: MediaFilter): boolean {
+  const named = states ?? (state === undefined ? undefined : [state]);
   const isEqual = Object.entries(equal).every(([name, value]) => medium[name as keyof Medium] === value);
   const hasCopy = medium.key !== null && medium.state !== "superseded";
-  return isEqual && (!suspect || medium.suspect !== null) && (!withCopy || hasCopy);
+  const isInState = named === undefined || named.includes(medium.state);
+  return isEqual && isInState && (!suspect || medium.suspect !== null) && (!withCopy || hasCopy);
 }
 
 export const eventsOf = (store: Store, deliveries: Delivery[]) =>

@@ -2,6 +2,7 @@ import type { Config } from "../../config/schema.ts";
 import type { Medium } from "../../model/medium.ts";
 import { freeBytes } from "../../platform/files/disk-space.ts";
 import { lastReceived } from "../../store/access/last-received.ts";
+import type { Space } from "../../store/retention.ts";
 import type { Store } from "../../store/store.ts";
 import { listEndpoints } from "../endpoints.ts";
 import type { Facts } from "./shape.ts";
@@ -17,25 +18,25 @@ const REASONS = ["source", "token", "size"] as const;
 /** What a running relay knows of itself, and a command finds out. */
 type Outside = Pick<Facts, "isRunning" | "storeTrouble" | "targetTrouble">;
 
-/**
- * Reads what alarms are judged by: from counters, and short lists by index. `now`: milliseconds since 1970; `endpoints`: where they
- * have been read already.
- */
+/** What may have been read already. */
+type Known = Partial<Pick<Facts, "endpoints" | "nextMedium"> & { space: Pick<Space, "bytes"> }>;
+
+/** Reads what alarms are judged by: from counters, and short lists by index. `now`: milliseconds since 1970. */
 export async function readFacts(
   store: Store,
   config: Pick<Config, "dataDir" | "endpoints" | "mirror" | "backup" | "retention">,
-  { now, isRunning, storeTrouble, targetTrouble, ...known }: Outside & { now: number; endpoints?: Facts["endpoints"] },
+  { now, isRunning, storeTrouble, targetTrouble, ...known }: Outside & Known & { now: number },
 ): Promise<Facts> {
   const day = { limit: AT_MOST, since: now - DAY };
   const unsaved = { limit: AT_MOST, since: now - 3 * DAY };
-  const [endpoints, [nextMedium = null], expired, failed, lastEventAt, space, backup, { strangers }, archive] =
+  const [endpoints, nextMedium, expired, failed, lastEventAt, space, backup, { strangers }, archive] =
     await Promise.all([
       known.endpoints ?? listEndpoints(store, config),
-      store.media({ limit: 1, byDeadline: true }),
+      known.nextMedium === undefined ? firstToDie(store) : known.nextMedium,
       store.media({ ...unsaved, state: "expired" }),
       store.media({ ...unsaved, state: "failed" }),
       lastReceived(store),
-      store.space(),
+      known.space ?? store.space(),
       readBackup(store, config),
       readStrangers(store, now - DAY),
       config.retention.archive === null ? null : store.archiveState(),
@@ -71,6 +72,12 @@ export async function readFacts(
     backup,
     archive: archive?.failing ?? null,
   };
+}
+
+/** The medium whose link is the next to die of those that are not secured; null: there is none. */
+export async function firstToDie(store: Pick<Store, "media">): Promise<Medium | null> {
+  const [first = null] = await store.media({ limit: 1, byDeadline: true });
+  return first;
 }
 
 async function readBackup(store: Store, { backup }: Pick<Config, "backup">): Promise<Facts["backup"]> {

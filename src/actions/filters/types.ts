@@ -12,6 +12,12 @@ export function statesOf<State extends string>(given: string | undefined): { sta
   return states.length === 1 ? { state: first } : { states };
 }
 
+/** The same in place of the `state` of a query. */
+export const inStates = <State extends string>({ state }: { state?: string | undefined }) => ({
+  ...{ state: undefined, states: undefined },
+  ...statesOf<State>(state),
+});
+
 /** The filter by title of lists of events and videos. */
 export const titleFilter = {
   option: "title",

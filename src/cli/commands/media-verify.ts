@@ -97,7 +97,7 @@ async function lookIntoPlace(place: TargetPlace | undefined, { mayBeEmpty = fals
     return `${folder} ${cannotRead(error)}`;
   }
   if (mayBeEmpty) return null;
-  return "it holds nothing at all: is its disk mounted? Where all copies are really lost, put any file into it";
+  return "it holds nothing at all: most likely its disk is not mounted. Mount it, and run this again; only where all copies are really lost, put any file into it first";
 }
 
 /** Prints what is found while the reading goes on, and the summary. */

@@ -46,9 +46,19 @@ pending, runs or is not mirrored yet stays. --compact needs room on the disk for
     }
     const signal = abortWhenStopped(program);
     const progress = createProgress(program, args.flag("json"));
-    const onPiece = (pruned: Pruned) => progress.show(`pruned: ${sumOf(pruned)} rows`);
+    let [step, rows] = ["pruning", 0];
+    const onPiece = (pruned: Pruned) => {
+      rows = sumOf(pruned);
+    };
+    progress.wait(() => `${step}, ${rows} rows pruned so far`);
     const done = await withArchive(program, { config, store }, async (parts) => {
-      const archive = await archiver(parts);
+      const fill = await archiver(parts);
+      const archive: typeof fill = (...how) => {
+        step = "archiving what goes";
+        return fill(...how).finally(() => {
+          step = "pruning";
+        });
+      };
       return pruneNow(store, config, program.ports, { archive, signal, onPiece });
     }).finally(progress.clear);
     const { pruned, returned, isWhole, archived, archiveError } = done;

@@ -45,13 +45,14 @@ export function createProgress(
       // A check reports nothing before its end.
       else if (live && done === 0) write(`checking ${formatSize(total)}`);
     },
-    /** Shows that a step goes on, and for how long, until `clear`. */
-    wait(step: string): void {
+    /** Shows that a step goes on, and for how long, until `clear`; what it says may change meanwhile. */
+    wait(step: string | (() => string)): void {
       if (isSilent) return;
       const began = clock.elapsed();
-      if (live) write(step);
+      const say = typeof step === "string" ? () => step : step;
+      if (live) write(say());
       cancel = every(live ? SECOND : everyLine, clock, () => {
-        write(`${step}: ${Math.round((clock.elapsed() - began) / 1000)} s`);
+        write(`${say()}: ${Math.round((clock.elapsed() - began) / 1000)} s`);
       });
     },
     /** Removes the line from the terminal. */

@@ -12,7 +12,9 @@ export function judgeCopies({ copies, missing }: LookedFor): Finding[] {
   return [
     warning(
       `of ${newest} ${missing.length === 1 ? "one is" : `${missing.length} are`} not in the target, or not whole: ${formatCount(missing.length, "medium")} like ${missing[0]}`,
-      "is its disk mounted? wochit-relay media verify looks for all, media verify --mend downloads them again",
+      missing.length === copies
+        ? "most likely its disk is not mounted, or its folder was moved: see to that first; wochit-relay media verify then looks for all copies"
+        : "wochit-relay media verify looks for all, media verify --mend downloads them again",
     ),
   ];
 }

@@ -10,6 +10,12 @@ export type Surroundings = Omit<Tx, "get" | "all" | "changed" | "write" | "tally
 type Prepared = Database.Statement<Value[], unknown>;
 
 /**
+ * Statements that were made for one question, and may come again, as lists are asked with the same filters: to prepare one takes
+ * longer than to run it. The largest, with 1,501 places, takes some hundred kB.
+ */
+const KEPT = 100;
+
+/**
  * Runs jobs on a connection. Every answer of `tx` is a promise that is resolved already: a batch of jobs takes turns of the
  * microtask queue only, and nothing else of the event loop comes between them. The transaction around is the caller's. `sums`
  * gets what jobs that succeed have counted.
@@ -20,13 +26,18 @@ export function createRunner(
   sums: Pick<Sums, "add">,
 ): <T>(job: Job<T>) => Promise<T> {
   const known = new WeakMap<Statement, Prepared>();
+  /** By their text; the one that was used last is the last. */
+  const kept = new Map<string, Prepared>();
 
   function prepare(statement: Statement): Prepared {
-    let prepared = known.get(statement);
-    if (prepared === undefined) {
-      prepared = db.prepare<Value[], unknown>(statement.text);
-      known.set(statement, prepared);
-    }
+    const found = known.get(statement);
+    if (found !== undefined) return found;
+    const { text } = statement;
+    const prepared = kept.get(text) ?? db.prepare<Value[], unknown>(text);
+    known.set(statement, prepared);
+    kept.delete(text);
+    kept.set(text, prepared);
+    if (kept.size > KEPT) kept.delete(kept.keys().next().value!);
     return prepared;
   }
 

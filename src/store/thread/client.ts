@@ -35,7 +35,7 @@ const CHECKPOINT_AT = 8_000;
 /**
  * The store on threads of its own, so that the relay's event loop waits for no disk. One has the database and is the only
  * writer. Another reads beside it: long lists, and whatever would wait for a slow commit. It starts when it is first needed,
- * and sees all that was answered before.
+ * and sees all that was answered before; what it is asked until it has started the writer answers.
  */
 export async function openThreadStore(opening: Opening, ports: Ports, options: StoreOptions): Promise<Store> {
   const { clock, log } = ports;
@@ -46,6 +46,7 @@ export async function openThreadStore(opening: Opening, ports: Ports, options: S
   const writer = await openRemote(data, ports, options.onLost).finally(cancel);
   let { settings } = opening;
   let reader: Promise<Remote> | null = null;
+  let isReading = false;
   let readerState: State = { trouble: null, damage: null };
   let bytes = 0;
   let writes = 0;
@@ -55,19 +56,30 @@ export async function openThreadStore(opening: Opening, ports: Ports, options: S
 
   const refuse = () => Promise.reject(new RelayError("store_unavailable", "the store is closed"));
 
-  function beside(verb: string, args: unknown[]): Promise<unknown> {
-    // A thread that starts now would never be ended.
-    if (closing !== null) return refuse();
-    reader ??= openRemote({ ...opening, settings, role: "operator", isBeside: true }, ports);
-    return reader.then(
+  function openReader(): Promise<Remote> {
+    if (reader !== null) return reader;
+    reader = openRemote({ ...opening, settings, role: "operator", isBeside: true }, ports);
+    reader.then(
       (opened) => {
+        isReading = true;
         readerState = opened.state;
-        return opened.call(verb, args);
       },
       () => {
         reader = null;
-        return writer.call(verb, args);
       },
+    );
+    return reader;
+  }
+
+  /** `waits`: until the thread that reads has started, since commits would wait for the writer. */
+  function beside(verb: string, args: unknown[], { waits }: { waits: boolean }): Promise<unknown> {
+    // A thread that starts now would never be ended.
+    if (closing !== null) return refuse();
+    const opened = openReader();
+    if (!isReading && !waits && writer.waitsFor() < SLOW_COMMIT) return writer.call(verb, args);
+    return opened.then(
+      (reads) => reads.call(verb, args),
+      () => writer.call(verb, args),
     );
   }
 
@@ -79,7 +91,7 @@ export async function openThreadStore(opening: Opening, ports: Ports, options: S
       if (++writes >= WRITES_PER_CHECKPOINT) {
         writes = 0;
         // Best effort: what fails here fails the commits, too.
-        void beside("checkpoint", []).catch(() => {});
+        void beside("checkpoint", [], { waits: true }).catch(() => {});
       }
     }
   }
@@ -106,9 +118,10 @@ export async function openThreadStore(opening: Opening, ports: Ports, options: S
           ? (what: WithBody) => carry(verb, what)
           : (...args: unknown[]) => write(() => call(...args));
       }
-      if (line.beside) return (...args: unknown[]) => beside(verb, args);
+      if (line.beside) return (...args: unknown[]) => beside(verb, args, { waits: line.does === "own" });
       if (line.does === "own") return call;
-      return (...args: unknown[]) => (writer.waitsFor() < SLOW_COMMIT ? call(...args) : beside(verb, args));
+      return (...args: unknown[]) =>
+        writer.waitsFor() < SLOW_COMMIT ? call(...args) : beside(verb, args, { waits: true });
     };
     const names = Object.keys(table) as (keyof Port & string)[];
     const open = (name: keyof Port & string) => {

@@ -1,6 +1,7 @@
 import { nextTick } from "node:process";
 import { parentPort } from "node:worker_threads";
 import { flushCompileCache } from "../../platform/compile-cache.ts";
+import { lowerThreadPriority } from "../../platform/processes/process-priority.ts";
 import { systemClock, systemRandom } from "../../platform/runtime.ts";
 import type { Clock, Log } from "../../ports.ts";
 import { openSqliteStore } from "../sqlite/open.ts";
@@ -64,6 +65,8 @@ function withBody({ json, from, to }: { json: string; from: number; to: number }
 
 async function open({ role, now: openedAt, ...opening }: ThreadData): Promise<void> {
   now = openedAt;
+  // What reads beside the writer gives way to the events that come in.
+  if (role === "operator") lowerThreadPriority();
   try {
     const ports = { clock, random: systemRandom(), log };
     const opened = await openSqliteStore(opening, ports, { role, onLost: () => tell({ is: "lost" }) });

@@ -4,6 +4,7 @@ import { type TestContext, test } from "node:test";
 import Database from "better-sqlite3";
 import { insert, job, sql, type Tx } from "../../../src/store/core/tx.ts";
 import { createCommitGroup } from "../../../src/store/sqlite/commit/group.ts";
+import type { Sql } from "../../../src/store/sqlite/rows/sql.ts";
 import { createRunner, type Surroundings } from "../../../src/store/sqlite/runner.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { testClock } from "../../support/ports.ts";
@@ -17,7 +18,14 @@ function open(t: TestContext) {
   db.exec("CREATE TABLE rows (id INTEGER PRIMARY KEY, body TEXT) STRICT");
   const counted: string[] = [];
   const sums = { add: (_: number, kind: string, label: string) => void counted.push(`${kind} ${label}`) };
-  const run = createRunner(db, { now: () => 0 } as Surroundings, sums);
+  const prepared: string[] = [];
+  const noting = {
+    prepare(text: string) {
+      prepared.push(text);
+      return db.prepare(text);
+    },
+  } as Sql;
+  const run = createRunner(noting, { now: () => 0 } as Surroundings, sums);
   const never = () => {};
   const group = createCommitGroup(db, {
     ...{
@@ -32,7 +40,7 @@ function open(t: TestContext) {
   const write = <T>(work: (tx: Tx) => Promise<T>) => group.write(() => run(job(work)));
   const read = <T>(work: (tx: Tx) => Promise<T>) => group.read(() => run(job(work)));
   const count = async (tx: Tx) => (await tx.get(COUNT, []))!.n;
-  return { write, read, count, counted };
+  return { write, read, count, counted, prepared };
 }
 
 test("what jobs count is added up where they succeed, once, also when their commit was begun anew for a bad one", async (t) => {
@@ -44,6 +52,16 @@ test("what jobs count is added up where they succeed, once, also when their comm
   });
   await Promise.all([good("one"), assert.rejects(bad), good("two")]);
   assert.deepEqual(counted, ["media one", "media two"]);
+});
+
+test("a statement that is made anew with the same text is prepared once; a hundred are kept, those that were used last", async (t) => {
+  const { read, prepared } = open(t);
+  const ask = (n: number) => read((tx) => tx.all(sql<[], { n: number }>(`SELECT ${n} AS n`), []));
+  for (let round = 0; round < 3; round++) for (let n = 0; n < 90; n++) assert.deepEqual(await ask(n), [{ n }]);
+  assert.equal(prepared.length, 90);
+  for (let n = 0; n < 200; n++) await ask(n);
+  for (let n = 0; n < 200; n++) await ask(n);
+  assert.equal(prepared.length, 400, "of the first 200 it has 90, of the next none");
 });
 
 test("nothing of the event loop comes between the jobs of a commit", async (t) => {

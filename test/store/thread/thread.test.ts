@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import Database from "better-sqlite3";
 import { RelayError } from "../../../src/errors.ts";
-import { systemClock } from "../../../src/platform/runtime.ts";
+import { environment, systemClock } from "../../../src/platform/runtime.ts";
 import { openStore } from "../../../src/store/open.ts";
 import { ownBytes, packError, unpackError } from "../../../src/store/thread/messages.ts";
 import { storeContracts } from "../../contracts/every-store.ts";
@@ -98,6 +98,35 @@ test("bytes come through a thread as they were, whatever buffer they are a view 
   assert.deepEqual(Buffer.from(await store.eventBody(id)), Buffer.from(body));
 });
 
+test("a long list that is asked for before the thread that reads has started does not wait for it", async (t) => {
+  const { store, post } = await openHere(t);
+  const { id } = await post("v1");
+  let isReading = false;
+  const started = store.checkpoint().then(() => {
+    isReading = true;
+  });
+  assert.deepEqual([(await store.events({ limit: 9 })).map((event) => event.id), isReading], [[id], false]);
+  await started;
+  assert.equal((await store.events({ limit: 9 })).length, 1);
+});
+
+test("the thread that reads gives way to the others", { skip: environment().platform !== "linux" }, async (t) => {
+  const { store } = await openHere(t);
+  const given = niceness();
+  await store.checkpoint();
+  const [first] = given;
+  assert.deepEqual(
+    [given.filter((nice) => nice === first).length, niceness().filter((nice) => nice === first! + 5).length],
+    [given.length, 1],
+  );
+});
+
+/** Of each thread of this process, its first one first (proc_pid_stat(5), nice). */
+const niceness = () =>
+  readdirSync("/proc/self/task")
+    .map((id) => readFileSync(`/proc/self/task/${id}/stat`, "utf8"))
+    .map((stat) => Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16]));
+
 test("damage that was met by the thread that reads, and disproved, is over there too", async (t) => {
   const config = configIn(tempFolder(t));
   const open = () => openStore(config, testPorts(), { role: "relay", onThread: true });
@@ -109,6 +138,8 @@ test("damage that was met by the thread that reads, and disproved, is over there
   damageTable(path, "events");
   const store = await open();
   t.after(() => store.close());
+  // It waits until that thread has started.
+  await store.checkpoint();
   await assert.rejects(store.events({ limit: 9 }), { code: "SQLITE_CORRUPT" });
   assert.match(store.damage() ?? "", /malformed/);
   store.disproveDamage();

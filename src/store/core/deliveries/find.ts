@@ -1,7 +1,7 @@
 import type { JobState } from "../../../model/job.ts";
 import type { Store } from "../../store.ts";
 import { ofTypes } from "../events/type-filter.ts";
-import { bounds, type Condition, newest, type Source, when } from "../rows/merge.ts";
+import { bounds, type Condition, isOneWordOf, namedStates, newest, type Source, when } from "../rows/merge.ts";
 import type { Filter } from "../rows/source.ts";
 import type { Tx } from "../tx.ts";
 import * as failed from "./failed.ts";
@@ -38,7 +38,7 @@ export async function find(tx: Tx, wish: Wish, limit: number): Promise<number[]>
 
 async function findFailed(tx: Tx, wish: Wish & { failedSince: number }, limit: number): Promise<number[]> {
   const { before, failedSince: since, endpoint, error, types, ...range } = wish;
-  const states = statesOf(wish);
+  const states = namedStates(wish);
   const asked = {
     since,
     before: before === undefined ? before : tx.ids.read("dlv", before),
@@ -53,20 +53,17 @@ async function findFailed(tx: Tx, wish: Wish & { failedSince: number }, limit: n
   return failed.find(tx, asked, { from: FROM, rest, limit });
 }
 
-/** Undefined: in any. */
-const statesOf = ({ state, states }: Wish): JobState[] | undefined =>
-  states ?? (state === undefined ? undefined : [state]);
-
 /** By no index. */
-function inStates(states: JobState[]): Condition {
-  const named = states.flatMap((one) => (one === "running" ? [one, "canceling"] : [one]));
-  return when(`d.state || '' IN (${named.map(() => "?").join(", ")})`, ...named);
-}
+const inStates = (states: JobState[]): Condition =>
+  isOneWordOf(
+    "d.state || ''",
+    states.flatMap((one) => (one === "running" ? [one, "canceling"] : [one])),
+  );
 
 /** The narrowest first; the last one takes all. */
 async function filtersOf(tx: Tx, wish: Wish): Promise<Filter[]> {
   const { eventId, videoId, error, types, endpoint } = wish;
-  const states = statesOf(wish);
+  const states = namedStates(wish);
   const listed = states?.filter((one) => one !== "running") ?? STATES;
   const isRunning = states?.includes("running") ?? true;
   const within = bounds(tx, ["d.id"], "dlv", wish);

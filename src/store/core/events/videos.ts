@@ -4,7 +4,7 @@ import { isAutosave } from "../../../rules/autosave.ts";
 import { nextVideoState } from "../../../rules/video-state.ts";
 import type { Acceptance, Page, Received, Store } from "../../store.ts";
 import { type MediumRow, SHOWN_MEDIUM, toMedium } from "../media/rows.ts";
-import { bounds, type Condition, newest, rowsOf, type Source, when } from "../rows/merge.ts";
+import { bounds, type Condition, isOneWordOf, namedStates, newest, rowsOf, type Source, when } from "../rows/merge.ts";
 import { ALL } from "../rows/paging.ts";
 import { insert, sql, type Tx, update } from "../tx.ts";
 import * as history from "./history.ts";
@@ -234,17 +234,15 @@ export const list = async (tx: Tx, wish: Wish): Promise<Video[]> => toVideos(tx,
 
 /** The newest ids that match. */
 export async function find(tx: Tx, wish: Wish): Promise<number[]> {
-  const { state, context, q } = wish;
+  const { context, q } = wish;
+  const states = namedStates(wish);
+  const inStates = states === undefined ? [] : [isOneWordOf("v.state || ''", states)];
   if (q !== undefined) {
-    const where = [
-      ...(state === undefined ? [] : [when("v.state || '' = ?", state)]),
-      ...(context === undefined ? [] : [when("v.context || '' = ?", context)]),
-    ];
+    const where = [...inStates, ...(context === undefined ? [] : [when("v.context || '' = ?", context)])];
     return found(tx, wish, tx.titles.sources(q, where));
   }
-  if (context === undefined) return found(tx, wish, [from(state === undefined ? [] : [when("v.state = ?", state)])]);
-  const ofState = state === undefined ? [] : [when("v.state || '' = ?", state)];
-  return found(tx, wish, [from([when("v.context = ?", context), ...ofState])]);
+  if (context !== undefined) return found(tx, wish, [from([when("v.context = ?", context), ...inStates])]);
+  return found(tx, wish, states === undefined ? [from([])] : states.map((one) => from([when("v.state = ?", one)])));
 }
 
 export async function ofContext(tx: Tx, context: string, page: Pick<Page, "limit" | "before">): Promise<Video[]> {

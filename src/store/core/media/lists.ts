@@ -1,7 +1,17 @@
 import { RelayError } from "../../../errors.ts";
 import type { MediaKind, MediaState, Medium } from "../../../model/medium.ts";
 import type { Store } from "../../store.ts";
-import { all, bounds, type Condition, newest, rowsOf, type Source, when } from "../rows/merge.ts";
+import {
+  all,
+  bounds,
+  type Condition,
+  isOneWordOf,
+  namedStates,
+  newest,
+  rowsOf,
+  type Source,
+  when,
+} from "../rows/merge.ts";
 import { sql, type Tx, type Value } from "../tx.ts";
 import * as downloads from "./downloads.ts";
 import { type MediumRow, presentOf, SHOWN_MEDIUM, toMedium } from "./rows.ts";
@@ -65,13 +75,14 @@ type Wish = Parameters<Store["media"]>[0];
 /** The newest ids that match: of a video, else of what is suspect, else by state and kind. */
 export async function find(tx: Tx, wish: Wish): Promise<number[]> {
   if (wish.byDeadline) return (await byDeadline(tx, wish)).map(({ id }) => id);
-  const { videoId, suspect, state, kind, withCopy } = wish;
+  const { videoId, suspect, kind, withCopy } = wish;
+  const named = namedStates(wish);
   const within = bounds(tx, ["m.id"], "med", wish);
   const rows = (where: Condition[]): Source => ({ id: "m.id", from: FROM, where: [...within, ...where] });
   const copies = withCopy ? [when("m.key IS NOT NULL AND m.state || '' <> 'superseded'")] : [];
   const others = [
     ...copies,
-    ...(state === undefined ? [] : [when("m.state || '' = ?", state)]),
+    ...(named === undefined ? [] : [isOneWordOf("m.state || ''", named)]),
     ...(kind === undefined ? [] : [when("m.kind || '' = ?", kind)]),
   ];
   const isSuspect = suspect ? [when("m.suspect IS NOT NULL")] : [];
@@ -85,8 +96,8 @@ export async function find(tx: Tx, wish: Wish): Promise<number[]> {
     );
   }
   if (suspect) return newest(tx, [rows([...isSuspect, ...others])], wish.limit);
-  if (state === undefined && kind === undefined && !withCopy) return newest(tx, [rows([])], wish.limit);
-  const states = state === undefined ? STATES : [state];
+  if (named === undefined && kind === undefined && !withCopy) return newest(tx, [rows([])], wish.limit);
+  const states = named ?? STATES;
   const kinds = kind === undefined ? KINDS : [kind];
   const each = states.flatMap((one) => kinds.map((of) => when("m.state = ? AND m.kind = ?", one, of)));
   return newest(
@@ -97,15 +108,16 @@ export async function find(tx: Tx, wish: Wish): Promise<number[]> {
 }
 
 /** What is not secured yet, the nearest deadline first. */
-function byDeadline(tx: Tx, { state, kind, videoId, suspect, ...wish }: Wish): Promise<{ id: number }[]> {
+function byDeadline(tx: Tx, { kind, videoId, suspect, ...wish }: Wish): Promise<{ id: number }[]> {
   const { before, ...range } = wish;
+  const named = namedStates(wish);
   const { text, values } = all([
     UNSECURED,
     ...bounds(tx, ["m.id + 0"], "med", range),
     ...(before === undefined
       ? []
       : [when("(m.deadline, m.id) > (SELECT deadline, id FROM media WHERE id = ?)", tx.ids.read("med", before))]),
-    ...(state === undefined ? [] : [when("m.state || '' = ?", state)]),
+    ...(named === undefined ? [] : [isOneWordOf("m.state || ''", named)]),
     ...(kind === undefined ? [] : [when("m.kind || '' = ?", kind)]),
     ...(videoId === undefined ? [] : [when("v.video_id || '' = ?", videoId)]),
     ...(suspect ? [when("m.suspect IS NOT NULL")] : []),

@@ -44,6 +44,16 @@ export function bounds(
   ];
 }
 
+/** The states that a list is narrowed down to; undefined: any. */
+export const namedStates = <State extends string>(wish: {
+  state?: State | undefined;
+  states?: State[] | undefined;
+}): State[] | undefined => wish.states ?? (wish.state === undefined ? undefined : [wish.state]);
+
+/** That a column has one of these words. */
+export const isOneWordOf = (column: string, words: string[]): Condition =>
+  when(`${column} IN (${words.map(() => "?").join(", ")})`, ...words);
+
 /** The newest ids of some sources, each once. */
 export async function newest(tx: Tx, sources: Source[], limit: number): Promise<number[]> {
   const found = await Promise.all(

@@ -3,7 +3,18 @@ import type { TaskVerb } from "../../../model/task.ts";
 import { failedSince } from "../deliveries/failed.ts";
 import { LISTED, listedEndpoints } from "../deliveries/listed.ts";
 import { ofTypes } from "../events/type-filter.ts";
-import { all, among, any, type Between, bounds, type Condition, rowsOf, type Source, when } from "../rows/merge.ts";
+import {
+  all,
+  among,
+  any,
+  type Between,
+  bounds,
+  type Condition,
+  namedStates,
+  rowsOf,
+  type Source,
+  when,
+} from "../rows/merge.ts";
 import { idAt } from "../rows/paging.ts";
 import { sql, type Tx, type Value } from "../tx.ts";
 import { BEYOND, type Driver, type Found, type Item, type Place, type Scope, type Step, search } from "./scope.ts";
@@ -19,20 +30,17 @@ const MOST_TYPES = 50;
 
 /** The states in which, by now, may be what the scope takes. */
 export function statesOf({ verb, filter: { ids, ...filter } }: Scope): string[] {
-  const named = namedIn(filter);
+  const named = namedStates(filter);
   if (named === undefined) return ids !== undefined && verb === "retry" ? RETRIED : STATES[verb]!;
   return [...new Set(named.flatMap((state) => (state === "pending" ? ["pending", "running"] : [state])))];
 }
-
-/** The states that a filter names; undefined: none. */
-const namedIn = ({ state, states }: Scope["filter"]) => states ?? (state === undefined ? undefined : [state]);
 
 /**
  * As it was when the task was made: one that runs since counts as pending, one whose gate has opened since as neither waiting
  * nor pending.
  */
 function ofState(scope: Scope): Condition {
-  const named = namedIn(scope.filter);
+  const named = namedStates(scope.filter);
   const [first] = named ?? [];
   if (named === undefined || named.length < 2) return ofOneState(scope, first);
   return any(

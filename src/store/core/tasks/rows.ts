@@ -15,6 +15,7 @@ import { LATEST_TIME } from "../../../rules/plausible-time.ts";
 import type { TaskVerbs } from "../../tasks.ts";
 import { choiceOf } from "../deliveries/endpoints.ts";
 import type { Ids } from "../rows/ids.ts";
+import { isOneWordOf, namedStates } from "../rows/merge.ts";
 import { page } from "../rows/paging.ts";
 import { insert, sql, type Tx } from "../tx.ts";
 import type { Scope } from "./scope.ts";
@@ -234,7 +235,11 @@ export const show = async (tx: Tx, id: string): Promise<Task> => toTask(tx.ids, 
 
 export async function list(tx: Tx, wish: Parameters<TaskVerbs["tasks"]>[0]): Promise<Task[]> {
   const list = page<TaskRow>(tx, "t.* FROM tasks t", "t.id", "tsk", wish);
-  if (wish.state !== undefined) list.where("t.state = ?", wish.state);
+  const states = namedStates(wish);
+  if (states !== undefined) {
+    const { text, values } = isOneWordOf("t.state", states);
+    list.where(text, ...values);
+  }
   if (wish.verb !== undefined) list.where("t.verb = ?", wish.verb);
   return (await list.all()).map((row) => toTask(tx.ids, row));
 }
