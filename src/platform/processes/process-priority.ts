@@ -1,7 +1,7 @@
 import { readlinkSync } from "node:fs";
 import { constants, getPriority, setPriority } from "node:os";
 
-/** How much a thread gives way: it has about a third of the processor time that another one gets that waits for it, too. */
+/** Added to the nice value of a thread: it gets about a third of the processor time that one beside it gets. */
 const NICE = 5;
 
 /**

@@ -65,7 +65,7 @@ function withBody({ json, from, to }: { json: string; from: number; to: number }
 
 async function open({ role, now: openedAt, ...opening }: ThreadData): Promise<void> {
   now = openedAt;
-  // What reads beside the writer gives way to the events that come in.
+  // Events that come in go before what reads beside the writer.
   if (role === "operator") lowerThreadPriority();
   try {
     const ports = { clock, random: systemRandom(), log };
