@@ -81,7 +81,7 @@ test("a delivery shows its attempts with what was answered, as text, and is retr
   assert.match((await page("/deliveries")).text, /class="clip under id" dir="auto">&lt;\/pre&gt;&lt;script&gt;/);
   const { text } = await page(`/deliveries/${id}`);
   assert.match(text, /<bdi>app<\/bdi> does not have it/);
-  assert.match(text, /Given up after 2 attempts/);
+  assert.match(text, /answered <b>422<\/b> to both attempts.*Given up after 2 attempts/);
   assert.equal(text.match(/&lt;\/pre&gt;&lt;script&gt;alert/g)?.length, 4, "in the title, the box, and both attempts");
   assert.match(text, /HTTP 422<\/bdi><\/b> in \d+ ms, attempt 2/);
   assert.match(text, /href="\/videos\/v%2F1%3F%3Cb%3E"/);

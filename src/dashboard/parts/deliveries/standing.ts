@@ -50,7 +50,8 @@ export function answered(one: Standing, whose: Html, { since }: Pick<Times, "sin
   if (last.error === null) return none;
   const { all } = triesOf(one);
   const same = attemptLog.filter(({ error }) => error === last.error).length;
-  const many = all <= 1 ? "the one attempt" : `${same >= all ? "all" : "the last of"} ${counted(all)}`;
+  const every = all === 2 ? "both attempts" : `all ${counted(all)}`;
+  const many = all <= 1 ? "the one attempt" : same >= all ? every : `the last of ${counted(all)}`;
   const said =
     last.status === null
       ? html`${whose} gave no answer to ${many}: <b>${text(last.error, 300)}</b>`
