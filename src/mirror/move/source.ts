@@ -27,8 +27,6 @@ export async function readSource(
 ): Promise<Source> {
   const own = await target.file(key);
   if (own !== null) return (await proven(own)) ?? { file: own, isOwn: true, end: async () => {} };
-  const stream = await target.read(key, signal);
-  if (stream === null) return { why: "its copy is gone" };
   const { moved } = spoolPaths(spoolDir, id);
   const end = () => rm(moved, { force: true });
   try {
@@ -37,7 +35,7 @@ export async function readSource(
     if (free - bytes < minFree) {
       throw new LocalFailure("disk space", `too little room in ${spoolDir} for a copy of ${bytes} bytes: free some`);
     }
-    const why = await write(stream, moved);
+    const why = await write(moved);
     if (why === null) return { file: moved, isOwn: false, end };
     await end();
     return { why };
@@ -66,12 +64,14 @@ export async function readSource(
     }
   }
 
-  /** Null: it is what was kept. */
-  async function write(stream: AsyncIterable<Uint8Array>, file: string): Promise<string | null> {
+  /** Null: it is what was kept. The copy is opened last: a stream that is not read would keep its file, or its connection. */
+  async function write(file: string): Promise<string | null> {
     const handle = await asLocalFailure("spool", () => open(file, "w", 0o600));
     const hash = createHash("sha256");
     let at = 0;
     try {
+      const stream = await target.read(key, signal);
+      if (stream === null) return "its copy is gone";
       for await (const chunk of stream) {
         signal.throwIfAborted();
         await asLocalFailure("spool", () => handle.write(chunk));

@@ -201,9 +201,14 @@ test("a former target that is away is waited for; a copy that cannot be read, wh
   assert.match((await store.task(task.id)).error!, /: its copy cannot be read: i\/o error/);
 });
 
-test("a spool without room is waited for, and fails nothing", async (t) => {
+test("a spool without room is waited for, and fails nothing; no copy is opened for it", async (t) => {
   const { move, mover, store, faults, task, clock } = await open(t, { v1: "one film" }, { minFreeDisk: 2 ** 60 });
-  faults.former = { file: async () => null };
+  let opened = 0;
+  const read = async () => {
+    opened++;
+    return null;
+  };
+  faults.former = { file: async () => null, read };
   const moving = move();
   await waitFor(async () => {
     await clock.advance(60_000);
@@ -213,6 +218,8 @@ test("a spool without room is waited for, and fails nothing", async (t) => {
   assert.equal((await store.task(task.id)).failed, 0);
   await mover.stop();
   assert.equal(await moving, "stopped");
+  // What is opened and not read keeps its file, or its connection to a bucket.
+  assert.equal(opened, 0);
 });
 
 test("a rate is kept", async (t) => {
