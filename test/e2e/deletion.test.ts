@@ -121,6 +121,8 @@ test("a download that is running when its video is deleted is stopped, and leave
       const ready = await send("video.ready", { videoUrl: video.link(), thumbnailUrl: "" });
       await waitFor(() => video.counts.bytes > 100_000);
       await send("video.delete");
+      // By a clock that is sixty times as fast a download may stall, and have been taken up again before.
+      const asked = video.counts.requests;
       const { json } = await delivery(ready.id);
       assert.notEqual(json.relay.media.video.status, "mirrored", "nobody waits for it any longer");
       await waitFor(() => video.counts.open === 0);
@@ -128,7 +130,7 @@ test("a download that is running when its video is deleted is stopped, and leave
       assert.deepEqual(await statesOf(relay), ["video deleted"]);
       await waitFor(() => readdirSync(join(relay.dir, "data", "spool")).length === 0);
       assert.equal(existsSync(copyOf(relay, "video.mp4")), false);
-      assert.equal(video.counts.requests, 1);
+      assert.equal(video.counts.requests, asked);
     },
     hasty(),
   ));
