@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   appendFileSync,
@@ -12,6 +12,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
+import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -99,7 +100,9 @@ async function start(
   const parent = mkdtempSync(join(tmpdir(), "relay-postgres-"));
   if (user !== null) chownSync(parent, user.uid, user.gid);
   const dir = join(parent, "data");
-  let ended: Promise<unknown> | null = null;
+  removeAfterAll(parent);
+  /** The program, and its end. */
+  let running: { child: ChildProcess; ended: Promise<unknown> } | null = null;
   let port = await lastingPort();
 
   async function launch(): Promise<boolean> {
@@ -125,11 +128,12 @@ async function start(
     closeSync(log);
     child.unref();
     let isOver = false;
-    ended = once(child, "exit")
+    const ended = once(child, "exit")
       .catch(() => {})
       .finally(() => {
         isOver = true;
       });
+    running = { child, ended };
     const until = performance.now() + 60_000;
     while (!isOver) {
       if (
@@ -162,7 +166,9 @@ async function start(
     },
     async stop(how = "fast") {
       await run("pg_ctl", ["-D", dir, "-m", how, "-w", "-t", "60", "stop"]).catch(() => {});
-      await ended;
+      // Until now it did not keep this process.
+      running?.child.ref();
+      await running?.ended;
     },
     promote: () => run("pg_ctl", ["-D", dir, "-w", "-t", "60", "promote"]),
     async remove() {
@@ -239,6 +245,17 @@ async function run(program: string, args: string[], input = ""): Promise<string>
   const [code] = (await once(child, "close")) as [number | null];
   if (code !== 0) throw new Error(`${program} failed (${code}): ${said.stderr.trim()}`);
   return said.stdout;
+}
+
+/** The folder goes with this process, however that ends: its end closes the other one's input. */
+function removeAfterAll(folder: string): void {
+  // The server has until then to end.
+  const child = spawn("sh", ["-c", 'cat >/dev/null; sleep 2; rm -rf -- "$0"', folder], {
+    stdio: ["pipe", "ignore", "ignore"],
+    detached: true,
+  });
+  child.unref();
+  (child.stdin as Socket).unref();
 }
 
 function asUser(): string[] {
