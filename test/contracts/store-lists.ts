@@ -210,7 +210,7 @@ export function storeListsContract(engine: string, openStore: OpenStore): void {
         return rows.filter(({ videoId }) => videoId !== "other").map(({ id }) => id);
       };
       let posted = 0;
-      for (const many of [1, 1_510]) {
+      for (const many of [1, 150, 1_510]) {
         const ids = Array.from({ length: many - posted }, (_, nth) => `v${posted + nth}`);
         await Promise.all(ids.map((id) => post(ready(id, { title: "common" }))));
         posted = many;
@@ -226,7 +226,7 @@ export function storeListsContract(engine: string, openStore: OpenStore): void {
             await taken("common"),
           ];
           assert.deepEqual(counts, [many + drafts, drafts, 0, 2, many + drafts], `${many}`);
-          assert.deepEqual(await pages(300), await every());
+          for (const limit of many < 1_000 ? [7, 300] : [300]) assert.deepEqual(await pages(limit), await every());
           const counted = await store.countListed({ list: "events", filter: { q: "common" } });
           const all = many + drafts;
           assert.deepEqual(counted, { count: Math.min(all, 1_000), isMore: all > 1_000 });

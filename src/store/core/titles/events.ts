@@ -39,7 +39,16 @@ export async function ofTitle(tx: Tx, q: string, wish: Wish): Promise<Filter & {
     where: [...within, isOneOf("e.video", some), ...rest],
   });
   const isAmong = isOneOf("e.video + 0", videos);
-  if (videos.length <= FEW) return { isFew: true, sources: (rest) => [own(videos, rest)], condition: isAmong };
+  if (videos.length <= FEW) {
+    const sources = async (rest: Condition[], limit?: number) => {
+      // What is older than as many events of the newest videos need not be sorted.
+      if (limit === undefined || videos.length <= SOME) return [own(videos, rest)];
+      const first = await newest(tx, [own(videos.slice(0, SOME), rest)], limit);
+      if (first.length < limit) return [own(videos, rest)];
+      return [own(videos, [when("e.id + 0 >= ?", first.at(-1)!), ...rest])];
+    };
+    return { isFew: true, sources, condition: isAmong };
+  }
 
   const ofOlder = (than: number) => all([when("e.video < ?", than), tx.titles.condition(q, "e.video")]);
   const condition = any([isAmong, ofOlder(videos.at(-1)!)]);
