@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import Database from "better-sqlite3";
 import { PER_MS } from "../../../src/store/core/rows/numbers.ts";
 import { APPLICATION_ID, migrations } from "../../../src/store/sqlite/schema/migrations.ts";
@@ -10,6 +11,9 @@ const SOURCE = "54.81.68.237";
 
 /** What becomes of a video: a draft, autosaves, an exit, a film. */
 const LIFE = ["draft.new", ...Array.from({ length: 12 }, () => "draft.update"), "draft.exit", "video.ready"];
+
+/** Bytes of a body that are unlike those of any other, as the signatures of two links are. */
+const SIGNATURES = 128;
 
 export type OldDatabase = { events: number; expired: number; waiting: number };
 
@@ -46,7 +50,7 @@ export function fillOld(path: string, events: number, padding = 600): OldDatabas
   let last = start * PER_MS;
   const next = () => (last += step);
   const made: OldDatabase = { events: 0, expired: 0, waiting: 0 };
-  const pad = "x".repeat(padding);
+  const pad = "x".repeat(Math.max(0, padding - SIGNATURES));
 
   function add(nth: number): void {
     const video = next();
@@ -58,7 +62,8 @@ export function fillOld(path: string, events: number, padding = 600): OldDatabas
       const id = next();
       const receivedAt = Math.floor(id / PER_MS);
       times.push(receivedAt);
-      const body = JSON.stringify({ type, wochitVideoId: videoId, videoContext: context, pad });
+      const signatures = hash("sha512", String(id));
+      const body = JSON.stringify({ type, wochitVideoId: videoId, videoContext: context, pad, signatures });
       const about = [type, "typed", 0, context, SOURCE, waits ? 2 : 1];
       addEvent.run(id, receivedAt, video, at + 1, ...about, Buffer.from(body));
       addDelivery.run(id + 1, "app", video, id, 1, "delivered", null, 2, 2, receivedAt + 6_000);
