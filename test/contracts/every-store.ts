@@ -3,6 +3,7 @@ import { storeAlertsContract } from "./store-alerts.ts";
 import { storeArchiveContract } from "./store-archive.ts";
 import { storeAroundContract } from "./store-around.ts";
 import { storeAuditContract } from "./store-audit.ts";
+import { storeBackupsContract } from "./store-backups.ts";
 import { storeBreakerContract } from "./store-breaker.ts";
 import { storeChoiceContract } from "./store-choice.ts";
 import { storeCoalescingContract } from "./store-coalescing.ts";
@@ -30,6 +31,7 @@ export const storeContracts = [
   storeArchiveContract,
   storeAroundContract,
   storeAuditContract,
+  storeBackupsContract,
   storeBreakerContract,
   storeChoiceContract,
   storeCoalescingContract,

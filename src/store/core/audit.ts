@@ -4,7 +4,7 @@ import type { AuditedCall, AuditedVerb, AuditVerbs } from "../access/audit.ts";
 import type { Work } from "../verbs.ts";
 import { page } from "./rows/paging.ts";
 import * as tasks from "./tasks/rows.ts";
-import { insert, type Job, job, type Tx } from "./tx.ts";
+import { apart, insert, type Job, job, type Tx } from "./tx.ts";
 
 // Who did what, as rows: they are only ever added.
 
@@ -43,7 +43,7 @@ export const auditWorks = (rules: { [Verb in AuditedVerb]: AnyWork }) => ({
       },
     };
   },
-  noteDeed: (actor: Actor, deed: Deed) => job(async (tx) => enter(tx, actor, deed)),
+  noteDeed: (actor: Actor, deed: Deed) => apart("audit", async (tx) => enter(tx, actor, deed)),
   audit: (wish: Parameters<AuditVerbs["audit"]>[0]) => job((tx) => list(tx, wish)),
 });
 

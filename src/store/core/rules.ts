@@ -43,7 +43,7 @@ import * as tallies from "./rows/tallies.ts";
 import { sessionWorks } from "./sessions.ts";
 import * as taskRows from "./tasks/rows.ts";
 import { taskWorks } from "./tasks/works.ts";
-import { about, type Job, job, type Tx } from "./tx.ts";
+import { about, apart, type Job, job, type Only, type Tx } from "./tx.ts";
 
 /** Verbs that an engine answers in its own way. */
 type OfEngine =
@@ -66,12 +66,16 @@ export function createRules(settings: StoreSettings): Rules {
 
 const rulesOf = (settings: StoreSettings): Omit<Rules, keyof AuditVerbs> => ({
   accept: (received) => accepting(received, settings),
-  quarantine: (refusal) => job((tx) => quarantine.keep(tx, refusal)),
+  quarantine: (refusal) => apart("quarantine", (tx) => quarantine.keep(tx, refusal)),
 
-  claimDownloads: claiming(downloads.nextDue, downloads.claim),
-  claimDeliveries: claiming((tx, { endpoint }) => claims.nextDue(tx, endpoint), claims.claim),
-  claimUploads: claiming((tx) => transfers.nextDue(tx, "upload"), uploads.claim),
-  claimDeletions: claiming((tx) => transfers.nextDue(tx, "delete", "erase"), deletions.claim),
+  claimDownloads: claiming(downloads.nextDue, downloads.claim, ofMedia),
+  claimDeliveries: claiming(
+    (tx, { endpoint }) => claims.nextDue(tx, endpoint),
+    claims.claim,
+    ({ endpoint }) => ({ claim: endpoint }),
+  ),
+  claimUploads: claiming((tx) => transfers.nextDue(tx, "upload"), uploads.claim, ofMedia),
+  claimDeletions: claiming((tx) => transfers.nextDue(tx, "delete", "erase"), deletions.claim, ofMedia),
   renew: (claimed, leaseFor) =>
     about(claimed.videoId, (tx) => holderOf(claimed.queue).renew(tx, claimed, leaseFor, tx.now())),
   refreshUpload: (claimed, leaseFor) => about(claimed.videoId, (tx) => uploads.refresh(tx, claimed, leaseFor)),
@@ -137,7 +141,7 @@ const rulesOf = (settings: StoreSettings): Omit<Rules, keyof AuditVerbs> => ({
   videosAround: (ids) => job((tx) => listLacking(tx, ids)),
   heldUp: (ids) => job((tx) => heldUp(tx, ids)),
   eventTypes: () => job(knownTypes),
-  feed: (wish) => job((tx) => feed.read(tx, wish)),
+  feed: (wish) => ({ ...job((tx) => feed.read(tx, wish)), isLive: true }),
   preview: (id, endpoint) => job((tx) => preview.read(tx, id, endpoint)),
   replay: (id, to, now) => job((tx) => events.replay(tx, id, to, now)),
 
@@ -171,7 +175,7 @@ const rulesOf = (settings: StoreSettings): Omit<Rules, keyof AuditVerbs> => ({
   quarantined: (wish) => job((tx) => quarantine.list(tx, wish)),
   countListed: (listed) => job((tx) => countListed(tx, listed)),
   quarantinedBody: (id) => job((tx) => quarantine.show(tx, id)),
-  dropQuarantined: (id, event) => job((tx) => quarantine.drop(tx, id, event)),
+  dropQuarantined: (id, event) => apart("quarantine", (tx) => quarantine.drop(tx, id, event)),
 
   ...alertWorks,
   ...linkWorks,
@@ -187,6 +191,8 @@ const rulesOf = (settings: StoreSettings): Omit<Rules, keyof AuditVerbs> => ({
   lastCheck: () => job(meta.readCheck),
   noteCheck: (check) => job((tx) => meta.writeCheck(tx, check)),
 });
+
+const ofMedia = (): Only => ({ claims: "media" });
 
 const RESUMED = "resumed by an operator";
 
@@ -223,6 +229,7 @@ function accepting(received: Received, settings: StoreSettings): Job<Accepted> {
 function claiming<Wish extends ClaimWish, J extends ClaimedJob>(
   nextDue: (tx: Tx, wish: Wish) => Promise<number | null>,
   claim: (tx: Tx, wish: Wish) => Promise<J[] | { jobs: J[]; isMore: true }>,
+  only: (wish: Wish) => Only,
 ): Work<[Wish], Claimed<J>> {
   return {
     answer: (wish) =>
@@ -230,12 +237,14 @@ function claiming<Wish extends ClaimWish, J extends ClaimedJob>(
         const due = await nextDue(tx, wish);
         return due === null || due > wish.now || wish.limit === 0 ? { jobs: [], nextDue: due } : undefined;
       }),
-    run: (wish) =>
-      job(async (tx) => {
+    run: (wish) => ({
+      ...job(async (tx) => {
         const found = await claim(tx, wish);
         const { jobs, ...more } = Array.isArray(found) ? { jobs: found } : found;
         // There may be more where the limit was reached.
         return { jobs, nextDue: jobs.length < wish.limit ? await nextDue(tx, wish) : wish.now, ...more };
       }),
+      only: only(wish),
+    }),
   };
 }

@@ -1,5 +1,5 @@
 import type { LoginLink, Session, SessionVerbs } from "../access/sessions.ts";
-import { insert, type Job, job, sql, type Tx } from "./tx.ts";
+import { apart, insert, type Job, job, sql, type Tx } from "./tx.ts";
 
 // Who has logged in to the dashboard, and the links that log in once.
 
@@ -40,23 +40,23 @@ type SessionWorks = {
 };
 
 export const sessionWorks: SessionWorks = {
-  beginSession: (session) => job(async (tx) => keep(tx, session, 0)),
+  beginSession: (session) => apart("sessions", async (tx) => keep(tx, session, 0)),
   session: (hash) =>
     job(async (tx) => {
       const row = await tx.get(ONE, [hash, 0, tx.now()]);
       return row === undefined ? null : toSession(row);
     }),
   sessions: () => job(async (tx) => (await tx.all(ALL, [tx.now()])).map(toSession)),
-  endSession: (hash) => job(async (tx) => tx.write(REMOVE, [hash, 0])),
+  endSession: (hash) => apart("sessions", async (tx) => tx.write(REMOVE, [hash, 0])),
   endSessions: () =>
-    job(async (tx) => {
+    apart("sessions", async (tx) => {
       const { length } = await tx.all(ALL, [tx.now()]);
       tx.write(REMOVE_ALL, []);
       return length;
     }),
-  offerLogin: (link) => job(async (tx) => keep(tx, { ...link, address: "", createdAt: tx.now() }, 1)),
+  offerLogin: (link) => apart("sessions", async (tx) => keep(tx, { ...link, address: "", createdAt: tx.now() }, 1)),
   takeLogin: (hash) =>
-    job(async (tx) => {
+    apart("sessions", async (tx) => {
       const row = await tx.get(ONE, [hash, 1, tx.now()]);
       tx.write(REMOVE, [hash, 1]);
       return row === undefined ? null : toLink(row);

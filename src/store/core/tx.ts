@@ -73,7 +73,33 @@ export type Tx = {
   readonly dataDir: string;
   readonly memory: Memory;
   readonly titles: Titles;
+  readonly relay: Relay;
+  /**
+   * Of these videos those that no other relay changes until the transaction ends: what was read of them before is read again.
+   * Null: all, and nothing has changed.
+   */
+  hold(videos: number[]): Promise<ReadonlySet<number> | null>;
+  /** Whether no other relay claims deliveries to this endpoint until the transaction ends. */
+  holdEndpoint(endpoint: string): Promise<boolean>;
+  /**
+   * The least id that a transaction under way may have given: all lesser ones that will ever be are seen by the statements after
+   * this one. Ids beyond LIMIT are of a clock of the year 2248, and are beyond it. For a job that `isLive`.
+   */
+  horizon(): Promise<number>;
 };
+
+/** What tells a relay from the others of its database. */
+export type Relay = {
+  /** There are no others. */
+  readonly isAlone: boolean;
+  /** In a statement: that a job's row was last claimed by this relay. */
+  readonly isOwn: string;
+  /** Whose rows of the tallies it writes: rows that several write would be waited for. */
+  readonly writer: string;
+};
+
+/** Of a database that one relay has for itself. */
+export const ALONE: Relay = { isAlone: true, isOwn: "1 = 1", writer: "" };
 
 /**
  * A rule as it is run. `key` is the video that it is about: what concerns one video runs one after the other. `lock` reads
@@ -82,8 +108,22 @@ export type Tx = {
 export type Job<Result> = {
   readonly key: string | null;
   readonly lock: Statement<[string], VideoRow> | null;
+  /** What a job without `key` changes, where that is not anything: an engine of several relays locks that only. */
+  readonly only?: Only;
+  /** Each of its statements sees what was committed before it; what only reads is else shown one moment, by some engines. */
+  readonly isLive?: true;
   run(tx: Tx, row: VideoRow | undefined): Promise<Result>;
 };
+
+/**
+ * `claim`: deliveries to this endpoint, `claims`: work on media; of videos that the job holds by itself. `table`: its rows, and
+ * others that only jobs of the same table write.
+ */
+export type Only = { claim: string } | { claims: "media" } | { table: Apart };
+export type Apart = "quarantine" | "sessions" | "alarms" | "link_secrets" | "audit";
+
+/** A job read something, and when it wrote another relay had changed that: nothing of it is kept, and it runs anew. */
+export class Outdated extends Error {}
 
 /** A job about one video, by its id at the provider. */
 export function about<Result>(videoId: string, run: (tx: Tx) => Promise<Result>): Job<Result> {
@@ -93,4 +133,9 @@ export function about<Result>(videoId: string, run: (tx: Tx) => Promise<Result>)
 /** A job about no video in particular, or about one that is not known before it runs. */
 export function job<Result>(run: (tx: Tx) => Promise<Result>): Job<Result> {
   return { key: null, lock: null, run };
+}
+
+/** A job about rows that no job of another table writes. */
+export function apart<Result>(table: Apart, run: (tx: Tx) => Promise<Result>): Job<Result> {
+  return { ...job(run), only: { table } };
 }

@@ -6,9 +6,10 @@ import type { Backups } from "../backups.ts";
 import { forgetInPieces } from "../core/events/forget.ts";
 import { linkWorks } from "../core/media/link-secrets.ts";
 import { createMemory, forgetSizes } from "../core/memory.ts";
+import { LIMIT } from "../core/rows/numbers.ts";
 import { createSums } from "../core/rows/tallies.ts";
 import { createRules } from "../core/rules.ts";
-import { type Job, job } from "../core/tx.ts";
+import { ALONE, type Job, job } from "../core/tx.ts";
 import { COMMIT_BOUNDS } from "../counts.ts";
 import { createHistogram } from "../histogram.ts";
 import { type Opening, reconfigured } from "../settings.ts";
@@ -28,6 +29,14 @@ import { openIds } from "./rows/ids.ts";
 import { withStablePlans } from "./rows/sql.ts";
 import { createRunner } from "./runner.ts";
 import { indexWork, titles } from "./titles.ts";
+
+/** One relay has the database for itself: whatever it asks for it holds, and none of its statements meets a transaction under way. */
+const ONE_RELAY = {
+  relay: ALONE,
+  hold: async () => null,
+  holdEndpoint: async () => true,
+  horizon: async () => LIMIT + 1,
+};
 
 /** How long a start tries its first writes, in milliseconds: a relay that waited longer would not even answer 503. */
 const START_PATIENCE = 700;
@@ -59,7 +68,11 @@ export async function openSqliteStore(
     const memory = createMemory();
     const epoch = readEpochNumber(sql);
     const sums = createSums();
-    const run = createRunner(sql, { ids, settings, epoch, dataDir, memory, titles, now: clock.now }, sums);
+    const run = createRunner(
+      sql,
+      { ids, settings, epoch, dataDir, memory, titles, now: clock.now, ...ONE_RELAY },
+      sums,
+    );
     const dataVersion = db.prepare<[], { data_version: number }>("PRAGMA data_version");
     const fill = db.prepare("INSERT OR REPLACE INTO meta (name, value) VALUES ('probe', randomblob(?))");
     let seenVersion = -1;

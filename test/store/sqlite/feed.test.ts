@@ -83,7 +83,11 @@ for (const [named, filter] of [
       if (commits++ < 40) commit();
     });
     const ids = openIds(reader as Sql, clock);
-    const run = createRunner(interrupted, { ids, now: clock.now } as unknown as Surroundings, { add() {} });
+    const run = createRunner(
+      interrupted,
+      { ids, now: clock.now, horizon: async () => Number.MAX_SAFE_INTEGER } as unknown as Surroundings,
+      { add() {} },
+    );
     const seen: string[] = [];
     for (let position: string | null = null, isOver = false; !isOver; ) {
       const after: FeedWish["after"] = position === null ? "oldest" : { position };
@@ -123,7 +127,11 @@ test("what another process prunes between two statements of a page takes none of
       if (/ORDER BY .* LIMIT/.test(text) && statements++ === 0)
         writer.prepare("DELETE FROM events WHERE id = ?").run(ids.read("evt", pruned!));
     });
-    const run = createRunner(interrupted, { ids, now: clock.now } as unknown as Surroundings, { add() {} });
+    const run = createRunner(
+      interrupted,
+      { ids, now: clock.now, horizon: async () => Number.MAX_SAFE_INTEGER } as unknown as Surroundings,
+      { add() {} },
+    );
     const page: FeedPage = await run(job((tx) => read(tx, { ...filter, after: "oldest", limit: 500 })));
     assert.equal(statements > 0, true);
     assert.deepEqual(

@@ -1,7 +1,7 @@
 import type { Alert, ReceiverState, Severity } from "../../../model/alert.ts";
 import type { AlertVerbs } from "../../alerts.ts";
 import type { Work } from "../../verbs.ts";
-import { job, sql, type Tx } from "../tx.ts";
+import { apart, job, sql, type Tx } from "../tx.ts";
 import * as alarms from "./alarms.ts";
 import * as silences from "./silences.ts";
 
@@ -44,22 +44,21 @@ const FAILED = sql<[number, string, number, string]>(
 );
 const DROP = sql<[string, number]>("DELETE FROM alerts WHERE receiver = ? AND id <= ?");
 const GIVE_BACK = sql<[string]>("UPDATE receivers SET lease = 0 WHERE id = ?");
-const FREE = sql<[]>("UPDATE receivers SET lease = 0 WHERE lease > 0");
 
 export const alertWorks: AlertWorks = {
   noteAlarms: {
     /** Where nothing stands, and nothing did, nothing is written. */
     answer: (seen) => job(async (tx) => ((await alarms.isIdle(tx, seen)) ? { said: 0, dropped: [] } : undefined)),
-    run: (seen, now) => job((tx) => alarms.note(tx, seen, now)),
+    run: (seen, now) => apart("alarms", (tx) => alarms.note(tx, seen, now)),
   },
   alarms: (now) => job(async (tx) => ({ alarms: await alarms.list(tx), silences: await silences.list(tx, now) })),
-  silenceAlarm: (name, how, now) => job(async (tx) => silences.begin(tx, name, how, now)),
-  endSilence: (name, now) => job((tx) => silences.end(tx, name, now)),
+  silenceAlarm: (name, how, now) => apart("alarms", async (tx) => silences.begin(tx, name, how, now)),
+  endSilence: (name, now) => apart("alarms", (tx) => silences.end(tx, name, now)),
   claimAlerts: {
     answer: ({ receivers, leaseFor }, now) =>
       job(async (tx) => ((await ready(tx, receivers, leaseFor, now)).length === 0 ? [] : undefined)),
     run: ({ receivers, leaseFor }, now) =>
-      job(async (tx) => {
+      apart("alarms", async (tx) => {
         const due = await ready(tx, receivers, leaseFor, now);
         return due.map(({ id, claims, ...rest }) => {
           tx.write(LEASE, [now + leaseFor, id]);
@@ -68,7 +67,7 @@ export const alertWorks: AlertWorks = {
       }),
   },
   settleAlerts: ({ receiver, claim, upTo, pause }, outcome, now) =>
-    job(async (tx) => {
+    apart("alarms", async (tx) => {
       const row = await tx.get(RECEIVER, [receiver]);
       if (row === undefined || row.lease === 0 || row.claims !== tx.ids.claimed(claim)) return;
       if (outcome.is === "failed") return tx.write(FAILED, [now, outcome.error, outcome.at, receiver]);
@@ -98,7 +97,7 @@ async function ready(tx: Tx, receivers: string[], leaseFor: number, now: number)
 
 /** For the one relay of a data folder, at its start. */
 export function freeLeases(tx: Tx): void {
-  tx.write(FREE, []);
+  tx.write(sql<[]>(`UPDATE receivers SET lease = 0 WHERE lease > 0 AND ${tx.relay.isOwn}`), []);
   alarms.freeTurn(tx);
 }
 

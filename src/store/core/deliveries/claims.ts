@@ -4,6 +4,7 @@ import type { ClaimWish } from "../../store.ts";
 import * as erasures from "../events/erasures.ts";
 import * as events from "../events/events.ts";
 import { ERASED } from "../events/forget.ts";
+import { held } from "../rows/held.ts";
 import { sql, type Tx } from "../tx.ts";
 import type { Standing } from "./endpoints.ts";
 import * as endpoints from "./endpoints.ts";
@@ -23,7 +24,7 @@ const MOST_TRIED = 100;
 // Which deliveries to an endpoint are sent now (CONTRACT, "Order" and "Breaker").
 
 const DUE = sql<[string, number, number], DeliveryRow>(
-  "SELECT * FROM deliveries WHERE endpoint = ? AND due <= ? ORDER BY due LIMIT ?",
+  "SELECT * FROM deliveries WHERE endpoint = ? AND due <= ? ORDER BY due, id LIMIT ?",
 );
 const UNTRIED = sql<[string, number, number], DeliveryRow>(
   `SELECT * FROM deliveries WHERE endpoint = ? AND due <= ? AND tried_at IS NULL ORDER BY due, id LIMIT ?`,
@@ -46,10 +47,8 @@ const FIRST_ASKED = sql<[string], { hint: number | null }>(
      AND failed_by IN ('shared', 'always')`,
 );
 // By the index of what runs: that of what is due may hold all that waits. One whose lease has run out is claimed anew.
-const IN_FLIGHT = sql<[string, number], { count: number }>(
-  `SELECT count(*) AS count FROM deliveries
-   WHERE state IN ('running', 'canceling') AND endpoint || '' = ? AND due + 0 > ?`,
-);
+const RUNNING = "FROM deliveries WHERE state IN ('running', 'canceling') AND endpoint || '' = ? AND due + 0 > ?";
+const IN_FLIGHT = sql<[string, number], { count: number }>(`SELECT count(*) AS count ${RUNNING}`);
 const LAPSED = sql<[string, number], DeliveryRow>(
   "SELECT * FROM deliveries WHERE state IN ('running', 'canceling') AND endpoint || '' = ? AND due + 0 <= ?",
 );
@@ -82,15 +81,27 @@ export function messageIdOf(tx: Tx, { id, task, event, replay }: DeliveryRow): s
   return tx.ids.show("msg", task) + tx.ids.show("evt", event).slice("evt".length);
 }
 
-/** How many may begin, of those that are wished for: after a breaker has closed they grow from one. */
+/**
+ * How many may begin, of those that are wished for: after a breaker has closed they grow from one. While other relays have some
+ * under way, those count against the endpoint's concurrency, too.
+ */
 async function room(
   tx: Tx,
-  { health }: Standing,
+  { health, choice }: Standing,
   { endpoint, limit: wished, now }: ClaimWish & { endpoint: string },
 ): Promise<number> {
-  if (health?.ramp == null) return wished;
+  const slots = (await isSharedNow(tx, endpoint, now)) ? (choice?.concurrency ?? 1) : Number.POSITIVE_INFINITY;
+  const most = Math.min(slots, health?.ramp ?? Number.POSITIVE_INFINITY);
+  if (most === Number.POSITIVE_INFINITY) return wished;
   const { count } = (await tx.get(IN_FLIGHT, [endpoint, now]))!;
-  return Math.max(0, Math.min(wished, health.ramp - count));
+  return Math.max(0, Math.min(wished, most - count));
+}
+
+/** Whether another relay has deliveries to the endpoint under way. */
+async function isSharedNow(tx: Tx, endpoint: string, now: number): Promise<boolean> {
+  if (tx.relay.isAlone) return false;
+  const others = sql<[string, number], unknown>(`SELECT 1 ${RUNNING} AND NOT (${tx.relay.isOwn}) LIMIT 1`);
+  return (await tx.get(others, [endpoint, now])) !== undefined;
 }
 
 /** What a claim found. `isMore`: the next one goes on where it ended. */
@@ -106,7 +117,7 @@ export async function claim(tx: Tx, wish: ClaimWish & { endpoint: string }): Pro
   const jobs: DeliveryJob[] = [];
   for (let looks = 0; jobs.length < limit; looks++) {
     if (looks === MAX_LOOKS) return { jobs, isMore: true };
-    const rows = await tx.all(DUE, [endpoint, now, limit - jobs.length]);
+    const rows = await held(tx, () => tx.all(DUE, [endpoint, now, limit - jobs.length]));
     if (rows.length === 0) break;
     for (const row of rows) {
       if (await mayGo(tx, row, isErasing, now)) jobs.push(await lease(tx, row, now, wish.leaseFor));
@@ -136,15 +147,15 @@ async function mayGo(tx: Tx, row: DeliveryRow, isErasing: boolean, now: number):
 async function probe(tx: Tx, { health, probing }: Standing, wish: ClaimWish & { endpoint: string }): Promise<Found> {
   const { endpoint, now, limit, leaseFor } = wish;
   if (limit === 0 || health!.breaker!.dueAt > now || (await isProbing(tx, probing, now))) return [];
-  for (const row of await tx.all(LAPSED, [endpoint, now])) await lanes.free(tx, row, now);
+  for (const row of await held(tx, () => tx.all(LAPSED, [endpoint, now]))) await lanes.free(tx, row, now);
   const isErasing = await erasures.isAny(tx);
   for (let looks = 0; ; looks++) {
     if (looks === MAX_LOOKS) return { jobs: [], isMore: true };
-    const [row] = await tx.all(UNTRIED, [endpoint, now, 1]);
+    const [row] = await held(tx, () => tx.all(UNTRIED, [endpoint, now, 1]));
     if (row === undefined) break;
     if (await mayGo(tx, row, isErasing, now)) return [await begin(row)];
   }
-  for (const row of await tx.all(TRIED, [endpoint, now, now, MOST_TRIED])) {
+  for (const row of await held(tx, () => tx.all(TRIED, [endpoint, now, now, MOST_TRIED]))) {
     if (isErasing && (await erasures.covers(tx, row))) await lanes.drop(tx, row, ERASED, now);
     else if (await lanes.leads(tx, row)) return [await begin(row)];
     // More of those behind others than are looked at would hide what may be sent.
@@ -177,7 +188,8 @@ export async function leaseNew(
   const now = tx.now();
   const jobs: DeliveryJob[] = [];
   for (const [index, { endpoint }] of plan.deliveries.entries()) {
-    if (!free.includes(endpoint)) continue;
+    if (!free.includes(endpoint) || !(await tx.holdEndpoint(endpoint))) continue;
+    if (await isSharedNow(tx, endpoint, now)) continue;
     const id = tx.ids.read("evt", eventId) + 1 + index;
     const [row, standing, other, isErasing] = await Promise.all([
       tx.get(BY_ID, [id]),

@@ -17,8 +17,6 @@ const HAS_BODY = sql<[number], unknown>("SELECT 1 FROM events WHERE id = ? AND b
 const RENEW = sql<[number, number, number]>(
   "UPDATE deliveries SET due = ? WHERE id = ? AND claims = ? AND state IN ('running', 'canceling')",
 );
-// In no order, so that the index of only these is used.
-const UNDER_WAY = sql<[], DeliveryRow>("SELECT * FROM deliveries WHERE state IN ('running', 'canceling')");
 const BRING_FORWARD = sql<[number, number, number, number, number, number]>(
   `UPDATE deliveries SET due = due - ?, gate_until = gate_until - ?, turn_at = turn_at - ?, scheduled_at = scheduled_at - ?,
      hint = hint - ?, tried_at = tried_at - ? WHERE settled_at IS NULL`,
@@ -47,7 +45,11 @@ export async function renew(tx: Tx, job: Job, leaseFor: number, now: number): Pr
 }
 
 export async function freeLeases(tx: Tx, now: number): Promise<number> {
-  const rows = (await tx.all(UNDER_WAY, [])).sort((a, b) => a.id - b.id);
+  // In no order, so that the index of only these is used.
+  const own = sql<[], DeliveryRow>(
+    `SELECT * FROM deliveries WHERE state IN ('running', 'canceling') AND ${tx.relay.isOwn}`,
+  );
+  const rows = (await tx.all(own, [])).sort((a, b) => a.id - b.id);
   for (const row of rows) await lanes.free(tx, row, now);
   return rows.length;
 }

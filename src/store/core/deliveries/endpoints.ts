@@ -4,7 +4,7 @@ import { type Judged, judge as judgeHealth, movedBack } from "../../../rules/end
 import { countGone, GONE } from "../../../rules/gone.ts";
 import { LATEST_TIME } from "../../../rules/plausible-time.ts";
 import type { EndpointSettings } from "../../settings.ts";
-import { sql, type Tx } from "../tx.ts";
+import { Outdated, sql, type Tx } from "../tx.ts";
 import { type DeliveryRow, NO_VIDEO } from "./lanes.ts";
 
 /** `gone`: the video for which it last answered 410; 0: its last answer was another one. `probing`: a delivery. */
@@ -31,9 +31,10 @@ export type Standing = {
 
 const BY_ID = sql<[string], EndpointRow>("SELECT * FROM endpoints WHERE id = ?");
 const ALL = sql<[], EndpointRow>("SELECT * FROM endpoints ORDER BY id");
-const SET_JUDGED = sql<[string, number, string | null, number | null]>(
+const SET_JUDGED = sql<[string, number, string | null, number | null, number, string | null, number | null]>(
   `INSERT INTO endpoints (id, gone, health, probing) VALUES (?, ?, ?, ?)
-   ON CONFLICT (id) DO UPDATE SET gone = excluded.gone, health = excluded.health, probing = excluded.probing`,
+   ON CONFLICT (id) DO UPDATE SET gone = excluded.gone, health = excluded.health, probing = excluded.probing
+     WHERE endpoints.gone = ? AND endpoints.health IS NOT DISTINCT FROM ? AND endpoints.probing IS NOT DISTINCT FROM ?`,
 );
 const SET_PAUSED = sql<[string, number | null, string | null]>(
   `INSERT INTO endpoints (id, paused_at, reason) VALUES (?, ?, ?)
@@ -52,6 +53,8 @@ const BRING_TURN_FORWARD = sql<[number, number, string, number]>(
    WHERE endpoint = ? AND turn_at > ? AND settled_at IS NULL AND failed_by IN ('shared', 'always')`,
 );
 
+const writeHealth = (health: Health | null) => health && JSON.stringify(health);
+const before = ({ gone, health, probing }: Standing) => [gone, writeHealth(health), probing] as const;
 const readHealth = (text: string | null) => JSON.parse(text ?? "null") as Health | null;
 
 export function choiceOf(tx: Tx, endpoint: string): EndpointSettings | null {
@@ -102,7 +105,10 @@ export async function judge(
     : { gone: standing.gone, pauses: false };
   const probing = isProbe ? null : standing.probing;
   if (health !== standing.health || gone !== standing.gone || probing !== standing.probing) {
-    tx.write(SET_JUDGED, [endpoint, gone, health && JSON.stringify(health), probing]);
+    const judged = [endpoint, gone, writeHealth(health), probing] as const;
+    const changed = await tx.changed(SET_JUDGED, [...judged, ...before(standing)]);
+    // Answers of two relays at once: each has judged by what the other has changed meanwhile.
+    if (changed === 0) throw new Outdated(`endpoint ${endpoint}`);
   }
   if (pauses) tx.write(SET_PAUSED, [endpoint, now, GONE]);
   return { counted, change, pauses };

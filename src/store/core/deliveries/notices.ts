@@ -30,7 +30,9 @@ const VIDEO = sql<[number], { video_id: string; context: string | null }>(
 // where the event itself takes 700 (an autosave) to 2,500 (a film and its thumbnail).
 const OWED = ["medium", "event", "endpoint", "ordered", "waits"] as const;
 const owes = insert("owed", OWED, "ON CONFLICT (medium, event, endpoint) DO UPDATE SET waits = excluded.waits");
-const OWED_OF = sql<[number], Owed>("SELECT event, endpoint, ordered, waits FROM owed WHERE medium = ? ORDER BY event");
+const OWED_OF = sql<[number], Owed>(
+  "SELECT event, endpoint, ordered, waits FROM owed WHERE medium = ? ORDER BY event, endpoint",
+);
 const ANNOUNCED = sql<[number], { thumbnail_medium: number | null }>(
   "SELECT thumbnail_medium FROM events WHERE id = ?",
 );

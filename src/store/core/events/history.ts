@@ -27,7 +27,7 @@ const IN_ORDER = sql<[number, number, number], Said>(
      coalesce(a.ordered_at, e.received_at) AS place
      FROM events e LEFT JOIN annotations a ON a.event = e.id WHERE e.video = ? AND e.sequence > ?
    UNION ALL SELECT id, 1, at, NULL, 0, context, NULL, ordered_at FROM imports WHERE video = ?
-   ORDER BY place, id`,
+   ORDER BY place NULLS FIRST, id`,
 );
 const GIVE = sql<[number, string, number]>(
   `INSERT INTO annotations (event, context, context_at) VALUES (?, ?, ?)

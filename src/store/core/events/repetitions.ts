@@ -6,7 +6,7 @@ import { sql, type Tx } from "../tx.ts";
 // What repeats an event that was erased brings its body back no more than the event does.
 const INSERT_DUPLICATE = sql<[number, number, string, Uint8Array, number]>(
   `INSERT INTO duplicates (id, event, received_at, source, body)
-     SELECT ?, id, ?, ?, CASE WHEN body IS NULL THEN NULL ELSE ? END FROM events WHERE id = ?`,
+     SELECT ?, id, ?, ?, CASE WHEN body IS NULL THEN body ELSE ? END FROM events WHERE id = ?`,
 );
 const COUNT_DUPLICATE = sql<[number]>("UPDATE events SET duplicates = duplicates + 1 WHERE id = ?");
 const RECEIVED_AT = sql<[number], { received_at: number }>("SELECT received_at FROM events WHERE id = ?");

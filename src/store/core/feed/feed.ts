@@ -8,13 +8,12 @@ import * as events from "../events/events.ts";
 import { ofTypes } from "../events/type-filter.ts";
 import { type Condition, rowsOf, when } from "../rows/merge.ts";
 import { readEpoch } from "../rows/meta.ts";
-import { LIMIT } from "../rows/numbers.ts";
 import { idAt } from "../rows/paging.ts";
 import { sql, type Tx, type Value } from "../tx.ts";
 
 // The feed (CONTRACT, "Admin listener"). An id is made inside of its transaction, by the one that writes, and is greater than
-// all that were committed before: so the order of ids is the order of commits, and a position is an id. One whose transaction
-// was rolled back is not given again. Ids beyond LIMIT are of a clock of the year 2248, and in no feed.
+// all that were committed before: so a position is an id. Where several write, one may be committed after a greater one: what is
+// beyond `horizon` waits. One whose transaction was rolled back is not given again.
 
 type Row = {
   id: number;
@@ -29,7 +28,7 @@ type Row = {
 const PIECE = 200;
 const MOST = 5_000;
 
-const NEWEST = sql<[], { id: number | null }>(`SELECT max(id) AS id FROM events WHERE id <= ${LIMIT}`);
+const NEWEST = sql<[number], { id: number | null }>("SELECT max(id) AS id FROM events WHERE id < ?");
 
 const SELECT = `SELECT e.id, e.received_at, e.type, e.dialect, e.failure, coalesce(e.context, a.context) AS context
   FROM events e LEFT JOIN annotations a ON a.event = e.id`;
@@ -89,7 +88,8 @@ function matches({ types, context }: FeedWish, row: Row): boolean {
 }
 
 export async function read(tx: Tx, wish: FeedWish): Promise<FeedPage> {
-  const [epoch, last] = await Promise.all([readEpoch(tx), tx.get(NEWEST, [])]);
+  const horizon = await tx.horizon();
+  const [epoch, last] = await Promise.all([readEpoch(tx), tx.get(NEWEST, [horizon])]);
   const newest = last?.id ?? 0;
   const page: FeedPage["events"] = [];
   let at = beginning(tx, wish, newest);

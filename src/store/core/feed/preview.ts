@@ -9,8 +9,8 @@ import { partsOf } from "./feed.ts";
 // What would be sent now.
 
 const OWN = sql<[string, number], DeliveryRow>(
-  `SELECT d.* FROM events e CROSS JOIN deliveries d ON d.id BETWEEN e.id + 1 AND e.id + e.deliveries
-   WHERE d.endpoint || '' = ? AND e.id = ?`,
+  `SELECT d.* FROM events e CROSS JOIN deliveries d
+   WHERE d.id BETWEEN e.id + 1 AND e.id + e.deliveries AND d.endpoint || '' = ? AND e.id = ?`,
 );
 const REPLAYED = sql<[string, number], DeliveryRow>(
   "SELECT * FROM deliveries WHERE endpoint = ? AND event = ? AND replay > 0 ORDER BY id DESC LIMIT 1",

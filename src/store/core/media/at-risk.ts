@@ -9,7 +9,7 @@ const AT_ONCE = 500;
 // Media that are not secured while their link dies.
 
 const DUE = sql<[number, number], MediumRow & { video_id: string }>(
-  `SELECT ${SHOWN_MEDIUM} WHERE m.risk_at <= ? ORDER BY m.risk_at LIMIT ?`,
+  `SELECT ${SHOWN_MEDIUM} WHERE m.risk_at <= ? ORDER BY m.risk_at, m.id LIMIT ?`,
 );
 const FIRST = sql<[], { at: number | null }>("SELECT min(risk_at) AS at FROM media WHERE risk_at IS NOT NULL");
 const MOVE = sql<[number | null, number]>("UPDATE media SET risk_at = ? WHERE id = ?");

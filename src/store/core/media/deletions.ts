@@ -63,7 +63,7 @@ export async function settle(
   outcome: DeletionOutcome,
   now: number,
 ): Promise<{ settled: boolean }> {
-  const row = await transfers.held(tx, job);
+  const row = await transfers.rowOf(tx, job);
   if (row === null) return { settled: false };
   if (outcome.is === "retry") transfers.retry(tx, row, outcome.at, outcome.error, now);
   else transfers.done(tx, row);

@@ -4,6 +4,7 @@ import { isPartOnly, NOT_WHOLE } from "../../../rules/part-only.ts";
 import { MIRRORING_OFF, NO_HOST } from "../../../rules/plan.ts";
 import { LATEST_TIME } from "../../../rules/plausible-time.ts";
 import type { ClaimWish } from "../../store.ts";
+import { held } from "../rows/held.ts";
 import { PER_MS } from "../rows/numbers.ts";
 import { sql, type Tx } from "../tx.ts";
 import * as media from "./rows.ts";
@@ -20,15 +21,20 @@ const TAKEN_UP_AT_ONCE = 100;
 // Claims and settles downloads.
 
 const FIRST_TRIES = sql<[string, number], MediumRow>(
-  "SELECT * FROM media WHERE host = ? AND due <= 0 ORDER BY due LIMIT ?",
+  "SELECT * FROM media WHERE host = ? AND due <= 0 ORDER BY due, id LIMIT ?",
 );
 // By deadline among those that are due the longest: a host that was away for days has any number of them.
 const REPEATED = sql<[string, number, number], MediumRow>(
-  `SELECT m.* FROM (SELECT * FROM media WHERE host = ? AND due > 0 AND due <= ? ORDER BY due LIMIT 500) m
-   ORDER BY m.deadline LIMIT ?`,
+  `SELECT m.* FROM (SELECT * FROM media WHERE host = ? AND due > 0 AND due <= ? ORDER BY due, id LIMIT 500) m
+   ORDER BY m.deadline, m.due, m.id LIMIT ?`,
 );
-const NEXT_HOST = sql<[string], { host: string }>(
-  "SELECT host FROM media WHERE due IS NOT NULL AND host > ? ORDER BY host LIMIT 1",
+// One after the other by the index, in one statement.
+const HOSTS = sql<[string, number], { host: string }>(
+  `WITH RECURSIVE h (host, n) AS (
+     SELECT (SELECT min(host) FROM media WHERE due IS NOT NULL AND host > ?), 1
+     UNION ALL SELECT (SELECT min(m.host) FROM media m WHERE m.due IS NOT NULL AND m.host > h.host), h.n + 1 FROM h
+       WHERE h.host IS NOT NULL AND h.n < ?)
+   SELECT host FROM h WHERE host IS NOT NULL`,
 );
 const FIRST_DUE = sql<[string], { due: number | null }>(
   "SELECT min(due) AS due FROM media WHERE host = ? AND due IS NOT NULL",
@@ -40,8 +46,6 @@ const LEASE = sql<[number, number, number]>(
 const RENEW = sql<[number, number, number]>(
   "UPDATE media SET due = ? WHERE id = ? AND claims = ? AND state = 'running'",
 );
-const FREE = sql<[number]>("UPDATE media SET state = 'pending', due = ? WHERE due IS NOT NULL AND state = 'running'");
-const LEASED = sql<[], MediumRow>("SELECT * FROM media WHERE due IS NOT NULL AND state = 'running'");
 // What is in the spool is secured: its upload goes on.
 const UNSETTLED = sql<[], MediumRow>("SELECT * FROM media WHERE state IN ('pending', 'running') AND spooled IS NULL");
 const SKIPPED_WHILE_OFF = sql<[number], MediumRow>(
@@ -61,17 +65,15 @@ const ABOUT = sql<[number, number], { received_at: number | null; video_id: stri
   "SELECT (SELECT received_at FROM events WHERE id = ?) AS received_at, video_id FROM videos WHERE id = ?",
 );
 
-/** Hosts for which something is scheduled. */
+/** Hosts for which something is scheduled, from where the last scan ended. */
 async function hosts(tx: Tx): Promise<string[]> {
-  const found = new Set<string>();
-  for (let { lastHost } = tx.memory; found.size < MAX_HOSTS; ) {
-    const row = (await tx.get(NEXT_HOST, [lastHost])) ?? (await tx.get(NEXT_HOST, [""]));
-    if (row === undefined || found.has(row.host)) break;
-    lastHost = row.host;
-    found.add(lastHost);
-    tx.memory.lastHost = lastHost;
-  }
-  return [...found];
+  const { lastHost } = tx.memory;
+  const behind = await tx.all(HOSTS, [lastHost, MAX_HOSTS]);
+  const rest = MAX_HOSTS - behind.length;
+  const before = rest > 0 && lastHost !== "" ? await tx.all(HOSTS, ["", rest]) : [];
+  const found = [...new Set([...behind, ...before].map(({ host }) => host))];
+  tx.memory.lastHost = found.at(-1) ?? lastHost;
+  return found;
 }
 
 async function ofEach<T>(hosts: string[], ask: (host: string) => Promise<T[]>): Promise<T[]> {
@@ -90,7 +92,7 @@ async function candidates(tx: Tx, wish: ClaimWish & { busyHosts: string[] }): Pr
 
 /** Mirroring is on again: what was skipped because it was off is downloaded. */
 async function takeUp(tx: Tx, now: number): Promise<void> {
-  for (const row of await tx.all(SKIPPED_WHILE_OFF, [TAKEN_UP_AT_ONCE])) {
+  for (const row of await held(tx, () => tx.all(SKIPPED_WHILE_OFF, [TAKEN_UP_AT_ONCE]))) {
     if (row.host === "") await ends.end(tx, row, "failed", NO_HOST, now);
     else await ends.restart(tx, row, null, now);
   }
@@ -133,7 +135,7 @@ async function tryAgain(
 export async function claim(tx: Tx, wish: ClaimWish & { busyHosts: string[] }): Promise<DownloadJob[]> {
   if (tx.settings.mirror.enabled) await takeUp(tx, wish.now);
   const jobs: DownloadJob[] = [];
-  for (const row of await candidates(tx, wish)) {
+  for (const row of await held(tx, () => candidates(tx, wish))) {
     if (await ends.giveWay(tx, row, wish.now)) continue;
     if (await media.isBlocked(tx, row)) {
       tx.write(WAIT, [row.id]);
@@ -223,8 +225,9 @@ export async function isSpooled(tx: Tx, id: number): Promise<boolean> {
 export const scheduled = async (tx: Tx) => (await tx.all(SCHEDULED, [])).map(({ id }) => id);
 
 export async function freeLeases(tx: Tx, now: number): Promise<number> {
-  const running = await tx.all(LEASED, []);
-  tx.write(FREE, [now]);
+  const leased = `due IS NOT NULL AND state = 'running' AND ${tx.relay.isOwn}`;
+  const running = await tx.all(sql<[], MediumRow>(`SELECT * FROM media WHERE ${leased}`), []);
+  tx.write(sql<[number]>(`UPDATE media SET state = 'pending', due = ? WHERE ${leased}`), [now]);
   for (const row of running) await ends.giveWay(tx, { ...row, state: "pending" }, now);
   return running.length;
 }

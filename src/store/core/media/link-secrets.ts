@@ -2,7 +2,7 @@ import { RelayError } from "../../../errors.ts";
 import type { LinkSecret } from "../../../model/link-secret.ts";
 import type { LinkVerbs } from "../../access/links.ts";
 import type { Work } from "../../verbs.ts";
-import { job, sql, type Tx } from "../tx.ts";
+import { apart, job, sql, type Tx } from "../tx.ts";
 
 // The secrets that sign media links. One is valid that signs, or whose time has not come.
 
@@ -28,13 +28,13 @@ export const linkWorks = {
   ensureLinkSecret: {
     answer: () => job(async (tx) => nonEmpty(await read(tx))),
     run: (secret: Uint8Array) =>
-      job(async (tx) => {
+      apart("link_secrets", async (tx) => {
         const found = nonEmpty(await read(tx));
         if (found === undefined) tx.write(ADD, [secret]);
         return found ?? read(tx);
       }),
   },
-  rotateLinkSecret: ({ secret, keep }, now) => job((tx) => rotate(tx, secret, keep, now)),
+  rotateLinkSecret: ({ secret, keep }, now) => apart("link_secrets", (tx) => rotate(tx, secret, keep, now)),
 } satisfies LinkWorks;
 
 async function read(tx: Tx): Promise<LinkSecret[]> {

@@ -1,6 +1,7 @@
 import type { Job } from "../../../model/job.ts";
 import { LATEST_TIME } from "../../../rules/plausible-time.ts";
 import type { ClaimWish } from "../../store.ts";
+import { held } from "../rows/held.ts";
 import { insert, sql, type Tx } from "../tx.ts";
 
 export type TransferRow = {
@@ -25,13 +26,13 @@ export type Place = { target: number; key: string };
 
 const insertTransfer = insert("transfers", ["id", "action", "medium", "target", "key", "bytes", "due"]);
 const BY_ID = sql<[number], TransferRow>("SELECT * FROM transfers WHERE id = ?");
-const DUE = sql<[string, number, number], TransferRow>(
-  "SELECT * FROM transfers WHERE action = ? AND due <= ? ORDER BY due LIMIT ?",
+const DUE = sql<[string, number, number], TransferRow & { video: number }>(
+  `SELECT t.*, m.video FROM transfers t JOIN media m ON m.id = t.medium WHERE t.action = ? AND t.due <= ?
+   ORDER BY t.due, t.id LIMIT ?`,
 );
 const FIRST_DUE = sql<[string], { due: number | null }>("SELECT min(due) AS due FROM transfers WHERE action = ?");
 const LEASE = sql<[number, number]>("UPDATE transfers SET running = 1, due = ?, claims = claims + 1 WHERE id = ?");
 const RENEW = sql<[number, number, number]>("UPDATE transfers SET due = ? WHERE id = ? AND claims = ? AND running = 1");
-const FREE = sql<[number]>("UPDATE transfers SET running = 0, due = ? WHERE running = 1");
 const BRING_FORWARD = sql<[number]>("UPDATE transfers SET due = due - ?");
 // The copies of a deleted video may be meant to stay that long.
 const NEVER_DUE = sql<[number]>(`UPDATE transfers SET due = ? WHERE due >= ${LATEST_TIME} AND action <> 'erase'`);
@@ -103,16 +104,16 @@ export async function takePlaces(tx: Tx, medium: number): Promise<Place[]> {
 }
 
 export const due = (tx: Tx, action: TransferRow["action"], now: number, limit: number) =>
-  tx.all(DUE, [action, now, limit]);
+  held(tx, () => tx.all(DUE, [action, now, limit]));
 
 export const claim = async (tx: Tx, action: TransferRow["action"], wish: ClaimWish): Promise<TransferRow[]> =>
-  (await tx.all(DUE, [action, wish.now, wish.limit])).map((row) => {
+  (await due(tx, action, wish.now, wish.limit)).map((row) => {
     tx.write(LEASE, [wish.now + wish.leaseFor, row.id]);
     return { ...row, claims: row.claims + 1 };
   });
 
 /** The job's row while the claim is still its own. */
-export async function held(tx: Tx, job: Job): Promise<TransferRow | null> {
+export async function rowOf(tx: Tx, job: Job): Promise<TransferRow | null> {
   const row = await tx.get(BY_ID, [tx.ids.find("job", job.id)]);
   return row?.running === 1 && row.claims === tx.ids.claimed(job.claim) ? row : null;
 }
@@ -132,7 +133,8 @@ export const hastenDeletions = (tx: Tx, medium: number, now: number) => tx.write
 
 export const uploading = async (tx: Tx) => (await tx.all(UPLOADS, [])).map(({ medium }) => medium);
 
-export const freeLeases = (tx: Tx, now: number) => tx.changed(FREE, [now]);
+export const freeLeases = (tx: Tx, now: number) =>
+  tx.changed(sql<[number]>(`UPDATE transfers SET running = 0, due = ? WHERE running = 1 AND ${tx.relay.isOwn}`), [now]);
 
 export const mendDue = (tx: Tx, now: number) => tx.write(NEVER_DUE, [now]);
 

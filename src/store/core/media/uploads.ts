@@ -50,7 +50,7 @@ export async function claim(tx: Tx, wish: ClaimWish): Promise<UploadJob[]> {
 
 export async function refresh(tx: Tx, job: UploadJob, leaseFor: number): Promise<UploadJob | null> {
   const now = tx.now();
-  const row = await transfers.held(tx, job);
+  const row = await transfers.rowOf(tx, job);
   if (row === null) return null;
   await transfers.renew(tx, job, leaseFor, now);
   return jobOf(tx, row, now);
@@ -61,7 +61,7 @@ export async function place(
   job: UploadJob,
   { target, key, passed = [] }: Parameters<Store["placeUpload"]>[1],
 ): Promise<boolean> {
-  const row = await transfers.held(tx, job);
+  const row = await transfers.rowOf(tx, job);
   if (row !== null) transfers.place(tx, row, { target: tx.ids.read("tgt", target), key }, passed);
   return row !== null;
 }
@@ -72,7 +72,7 @@ export async function settle(
   outcome: UploadOutcome,
   now: number,
 ): Promise<{ settled: boolean }> {
-  const row = await transfers.held(tx, job);
+  const row = await transfers.rowOf(tx, job);
   if (row === null) return { settled: false };
   const medium = (await media.byId(tx, row.medium))!;
   if (outcome.is === "retry") {

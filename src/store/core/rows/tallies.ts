@@ -9,7 +9,7 @@ const HOUR = 3_600_000;
 
 const beginOfHour = (time: number) => Math.floor(time / HOUR) * HOUR;
 
-type Row = Omit<Tally, "times"> & { times: string };
+type Row = Omit<Tally, "times"> & { times: string; writer: string };
 
 /** Sums of a commit that has not come yet. */
 export type Sums = {
@@ -28,11 +28,13 @@ const KNOWN = new Set([...DOCUMENTED_TYPES, "video.failed", "unknown"]);
 /** The label of an event: a sender that makes types up makes no labels. */
 export const labelOf = (topic: string) => (KNOWN.has(topic) ? topic : "other");
 
-const BY_KEY = sql<[string, string, number], Row>("SELECT * FROM tallies WHERE kind = ? AND label = ? AND hour = ?");
+const BY_KEY = sql<[string, string, number, string], Row>(
+  "SELECT * FROM tallies WHERE kind = ? AND label = ? AND hour = ? AND writer = ?",
+);
 const put = insert(
   "tallies",
-  ["hour", "kind", "label", "ok", "failed", "ms", "times"],
-  `ON CONFLICT (kind, label, hour) DO UPDATE SET ok = excluded.ok, failed = excluded.failed, ms = excluded.ms,
+  ["hour", "kind", "label", "writer", "ok", "failed", "ms", "times"],
+  `ON CONFLICT (kind, label, hour, writer) DO UPDATE SET ok = excluded.ok, failed = excluded.failed, ms = excluded.ms,
      times = excluded.times`,
 );
 
@@ -58,23 +60,30 @@ export function createSums(): Sums {
     async write(tx) {
       const rows = [...sums.values()];
       sums.clear();
-      const before = await Promise.all(rows.map(({ kind, label, hour }) => tx.get(BY_KEY, [kind, label, hour])));
-      for (const [at, row] of rows.entries()) put(tx, { ...both(row, before[at]) });
+      const { writer } = tx.relay;
+      const before = await Promise.all(
+        rows.map(({ kind, label, hour }) => tx.get(BY_KEY, [kind, label, hour, writer])),
+      );
+      for (const [at, row] of rows.entries()) put(tx, toRow(before[at] ? both(row, toTally(before[at])) : row, writer));
     },
   };
 }
 
-function both(row: Tally, before: Row | undefined): Row {
-  const earlier = before === undefined ? { ok: 0, failed: 0, ms: 0, times: [] } : toTally(before);
-  const times = TALLY_BOUNDS.concat(0).map((_, at) => (earlier.times[at] ?? 0) + (row.times[at] ?? 0));
-  const { hour, kind, label, ok, failed, ms } = row;
+/** The sum of two of one hour. */
+function both({ times, ...one }: Tally, other: Tally): Tally {
   return {
-    ...{ hour, kind, label, ok: earlier.ok + ok, failed: earlier.failed + failed, ms: earlier.ms + ms },
-    times: times.some((count) => count > 0) ? JSON.stringify(times) : "[]",
+    ...one,
+    ...{ ok: one.ok + other.ok, failed: one.failed + other.failed, ms: one.ms + other.ms },
+    times: TALLY_BOUNDS.concat(0).map((_, at) => (times[at] ?? 0) + (other.times[at] ?? 0)),
   };
 }
 
-const toTally = ({ times, ...row }: Row): Tally => ({ ...row, times: JSON.parse(times) as number[] });
+function toRow({ times, ...tally }: Tally, writer: string): Row {
+  const all = TALLY_BOUNDS.concat(0).map((_, at) => times[at] ?? 0);
+  return { ...tally, writer, times: all.some((count) => count > 0) ? JSON.stringify(all) : "[]" };
+}
+
+const toTally = ({ times, writer: _, ...row }: Row): Tally => ({ ...row, times: JSON.parse(times) as number[] });
 
 export async function read(
   tx: Tx,
@@ -84,9 +93,18 @@ export async function read(
   const from = beginOfHour(since);
   const found = await Promise.all(labels.map((one) => tx.all(SPAN, [kind, one, from, until])));
   return found
-    .flat()
-    .map(toTally)
+    .flatMap((rows) => byHour(rows.map(toTally)))
     .sort((a, b) => a.hour - b.hour || (a.label < b.label ? -1 : 1));
+}
+
+/** One of each hour, of rows in order, of which each writer has its own. */
+function byHour(rows: Tally[]): Tally[] {
+  const hours: Tally[] = [];
+  for (const row of rows) {
+    if (hours.at(-1)?.hour === row.hour) hours.push(both(hours.pop()!, row));
+    else hours.push(row);
+  }
+  return hours;
 }
 
 const SPAN = sql<[string, string, number, number], Row>(

@@ -75,7 +75,6 @@ const COUNT = sql<[number, number, string | null, number]>(
 );
 const SAY = sql<[string | null, number]>("UPDATE tasks SET error = ? WHERE id = ?");
 const SET_TOTAL = sql<[number, number]>("UPDATE tasks SET total = ? WHERE id = ?");
-const FREE = sql<[number, number]>("UPDATE tasks SET due = ? WHERE ended_at IS NULL AND state = 'running' AND due > ?");
 const BRING_FORWARD = sql<[number]>("UPDATE tasks SET due = due - ? WHERE ended_at IS NULL");
 const NEVER_DUE = sql<[number]>(`UPDATE tasks SET due = ? WHERE ended_at IS NULL AND due >= ${LATEST_TIME}`);
 
@@ -217,7 +216,11 @@ export async function cancel(tx: Tx, id: string, why: string, now: number): Prom
   end(tx, row.id, "canceled", why, now);
 }
 
-export const freeLeases = (tx: Tx, now: number) => tx.write(FREE, [now, now]);
+export function freeLeases(tx: Tx, now: number): void {
+  const leased = `ended_at IS NULL AND state = 'running' AND due > ? AND ${tx.relay.isOwn}`;
+  tx.write(sql<[number, number]>(`UPDATE tasks SET due = ? WHERE ${leased}`), [now, now]);
+}
+
 export const bringForward = (tx: Tx, by: number) => tx.write(BRING_FORWARD, [by]);
 export const mendDue = (tx: Tx, now: number) => tx.write(NEVER_DUE, [now]);
 

@@ -41,9 +41,9 @@ export const COUNTS_7 = `
     UPDATE counters SET value = value + ${copyOf("new")} - ${copyOf("old")} WHERE name = 'copies';
   END;
 
-  -- What happened within an hour (store/counts.ts). 'ms': how long all of it took; 'times': how much of it took how long (JSON).
+  -- What happened within an hour (store/counts.ts). 'writer': "", where one relay owns the database. 'ms': how long all of it took; 'times': how much of it took how long (JSON).
   CREATE TABLE tallies (
-    hour INTEGER NOT NULL, kind TEXT NOT NULL, label TEXT NOT NULL, ok INTEGER NOT NULL, failed INTEGER NOT NULL,
-    ms INTEGER NOT NULL, times TEXT NOT NULL, PRIMARY KEY (kind, label, hour)
+    hour INTEGER NOT NULL, kind TEXT NOT NULL, label TEXT NOT NULL, writer TEXT NOT NULL, ok INTEGER NOT NULL,
+    failed INTEGER NOT NULL, ms INTEGER NOT NULL, times TEXT NOT NULL, PRIMARY KEY (kind, label, hour, writer)
   ) STRICT, WITHOUT ROWID;
 `;
