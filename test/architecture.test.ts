@@ -157,7 +157,7 @@ test("the rules of the store know no engine", () => {
     file.startsWith("src/store/core/")
       ? imports
           .get(file)!
-          .filter((target) => target.startsWith("src/store/sqlite/"))
+          .filter((target) => /^src\/store\/(sqlite|postgres|thread)\//.test(target))
           .map((target) => `${file} imports ${target}`)
       : [],
   );

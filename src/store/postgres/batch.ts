@@ -1,0 +1,114 @@
+import type { Ids } from "../core/rows/ids.ts";
+import { createSums } from "../core/rows/tallies.ts";
+import { type Job, job, sql, type Tx } from "../core/tx.ts";
+import { type IdBlocks, MoreIds } from "./ids.ts";
+import { JobTx } from "./job-tx.ts";
+import { type Kind, laneOf, locksOf, lockVideo } from "./locks.ts";
+import { createRounds } from "./rounds.ts";
+import { toQuery } from "./statements.ts";
+import type { Transaction } from "./wire/transaction.ts";
+
+/** What a transaction offers beside its statements. */
+export type Surroundings = Omit<
+  Tx,
+  "get" | "all" | "changed" | "write" | "tally" | "ids" | "hold" | "holdEndpoint" | "horizon"
+>;
+
+/** What became of one job. */
+export type Result = { value: unknown } | { error: unknown };
+
+/** Jobs of one kind. */
+export type Batch = { kind: Kind; jobs: Job<unknown>[] };
+
+/** `token`: the transaction's receipt; `ids`: how many each job has. */
+export type Begun = { token: string; ids: number; at: number; node: string };
+
+export type Runner = {
+  /** Runs jobs inside of a transaction, and sends all that they write. Rejects where it has to be undone. */
+  run(transaction: Transaction, batch: Batch, begun: Begun): Promise<Result[]>;
+  /** Runs a job that only reads. */
+  read<T>(transaction: Transaction, job: Job<T>): Promise<T>;
+};
+
+const BEGIN = sql<[string, number, number, number, number, number, string], { first: number }>(
+  `WITH receipt AS (INSERT INTO receipts (token, at, is_commit) VALUES (?, ?, 1))
+   SELECT take_ids(?, ?, ?, ?) AS first, set_config('relay.node', ?, true), count_rows('commits', 1)`,
+);
+
+/**
+ * Runs the jobs of a batch, those of different lanes side by side. All locks are taken in the first round, in one order, so that
+ * no two stores wait for each other in a circle; what a job reads it reads after that, in statements of their own, and so sees
+ * what was committed before it got its lock. Ids are drawn behind the locks, too (schema/numbers.ts).
+ */
+export function createRunner(surroundings: Surroundings, blocks: IdBlocks, reading: Ids): Runner {
+  class OwnTx extends JobTx {}
+  Object.assign(OwnTx.prototype, surroundings);
+
+  async function runOne(tx: JobTx, job: Job<unknown>, row: unknown): Promise<unknown> {
+    try {
+      return await job.run(tx as unknown as Tx, row as never);
+    } finally {
+      tx.end();
+    }
+  }
+
+  return {
+    async run(transaction, { kind, jobs }, { token, ids: each, at, node }) {
+      const rounds = createRounds(transaction);
+      const lanes = lanesOf(jobs);
+      const locked = lanes.map((lane, place) => {
+        const locks = locksOf(
+          kind,
+          lane.map(({ job }) => job),
+        );
+        return locks.map((query) => rounds.ask(place, query)).at(-1)!;
+      });
+      const begin = rounds.ask(lanes.length, toQuery(BEGIN, [token, at, ...blocks.ask(each * jobs.length), node]));
+      const [answers, { rows: drawn }] = await Promise.all([Promise.all(locked), begin]);
+      const ids = blocks.open((drawn[0] as { first: number }).first, each, jobs.length);
+
+      const sums = createSums();
+      const results: Result[] = [];
+      async function runLane(lane: number): Promise<void> {
+        for (const [place, { job, index }] of lanes[lane]!.entries()) {
+          const tx = new OwnTx({ rounds, lane, ids: ids.of(index), kind });
+          try {
+            // The job before it may have changed the row.
+            const isHeld = job.lock === null || (place === 0 && kind === "videos");
+            const { rows } = isHeld ? answers[lane]! : await rounds.ask(lane, lockVideo(job));
+            results[index] = { value: await runOne(tx, job, job.lock === null ? undefined : rows[0]) };
+            tx.addUp(sums, surroundings.now());
+          } catch (error) {
+            results[index] = { error };
+            // What it refused before it changed anything is an answer.
+            if (tx.hasWritten || rounds.hasFailed() || error instanceof MoreIds) return rounds.fail(error);
+          }
+        }
+      }
+
+      try {
+        await Promise.all(lanes.map((_, lane) => runLane(lane)));
+        if (!sums.isEmpty() && !rounds.hasFailed()) {
+          await runOne(new OwnTx({ rounds, lane: 0, ids: reading, kind }), job(sums.write), undefined);
+        }
+        rounds.end();
+      } finally {
+        ids.end();
+      }
+      return results;
+    },
+
+    async read(transaction, job) {
+      const tx = new OwnTx({ rounds: createRounds(transaction), lane: 0, ids: reading, kind: "all" });
+      return (await runOne(tx, job as Job<unknown>, undefined)) as never;
+    },
+  };
+}
+
+/** The jobs of each lane, in the order of the lanes' names; `index`: which one of all it is. */
+function lanesOf(jobs: Job<unknown>[]): { job: Job<unknown>; index: number }[][] {
+  const numbered = jobs.map((job, index) => ({ job, index }));
+  return [...Map.groupBy(numbered, ({ job }) => laneOf(job))]
+    .sort(([one], [other]) => (one < other ? -1 : 1))
+    .map(([, lane]) => lane);
+}

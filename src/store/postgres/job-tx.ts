@@ -1,0 +1,81 @@
+import { NO_VIDEO } from "../core/deliveries/lanes.ts";
+import type { Ids } from "../core/rows/ids.ts";
+import type { Sums } from "../core/rows/tallies.ts";
+import type { Statement, Value } from "../core/tx.ts";
+import type { Counted, TallyKind } from "../counts.ts";
+import { holdVideos, horizon, type Kind, tryEndpoint } from "./locks.ts";
+import type { Rounds } from "./rounds.ts";
+import { toQuery } from "./statements.ts";
+import type { Answer, Query } from "./wire/connection.ts";
+
+/** What a job's transaction is: `lane`: where its statements stand in a round; `kind`: what it has locked. */
+export type Within = { rounds: Rounds; lane: number; ids: Ids; kind: Kind };
+
+/** The `tx` of one job, but for what surrounds all of them. */
+export class JobTx {
+  readonly ids: Ids;
+  /** It has changed something: then it is undone with its transaction only. */
+  hasWritten = false;
+  readonly #within: Within;
+  readonly #counted: [TallyKind, string, Counted][] = [];
+  #isOver = false;
+
+  constructor(within: Within) {
+    this.#within = within;
+    this.ids = within.ids;
+  }
+
+  async get(statement: Statement, values: Value[]): Promise<unknown> {
+    return (await this.#ask(toQuery(statement, values))).rows[0];
+  }
+
+  async all(statement: Statement, values: Value[]): Promise<unknown[]> {
+    return (await this.#ask(toQuery(statement, values))).rows;
+  }
+
+  async changed(statement: Statement, values: Value[]): Promise<number> {
+    this.hasWritten = true;
+    return (await this.#ask(toQuery(statement, values))).rowCount;
+  }
+
+  write(statement: Statement, values: Value[]): void {
+    this.hasWritten = true;
+    void this.#ask(toQuery(statement, values));
+  }
+
+  tally(...counted: [TallyKind, string, Counted]): void {
+    this.#counted.push(counted);
+  }
+
+  async hold(videos: number[]): Promise<ReadonlySet<number> | null> {
+    if (this.#within.kind === "all") return null;
+    const { rows } = await this.#ask(holdVideos([...new Set(videos)]));
+    // What is about no video is in no other's way: its lane is the endpoint's.
+    return new Set([NO_VIDEO, ...rows.map(({ id }) => id as number)]);
+  }
+
+  async holdEndpoint(endpoint: string): Promise<boolean> {
+    const { rows } = await this.#ask(tryEndpoint(endpoint));
+    return rows[0]!.isHeld === 1;
+  }
+
+  async horizon(): Promise<number> {
+    const { rows } = await this.#ask(horizon());
+    return rows[0]!.id as number;
+  }
+
+  /** Its work was done. */
+  addUp(sums: Sums, now: number): void {
+    for (const [kind, label, counted] of this.#counted) sums.add(now, kind, label, counted);
+  }
+
+  end(): void {
+    this.#isOver = true;
+  }
+
+  /** A promise that was not awaited must not reach the transaction of another job. */
+  #ask(query: Query): Promise<Answer> {
+    if (this.#isOver) throw new Error(`a statement came after the end of its job: ${query.text}`);
+    return this.#within.rounds.ask(this.#within.lane, query);
+  }
+}

@@ -1,0 +1,19 @@
+import { RelayError } from "../../errors.ts";
+import type { Backups } from "../backups.ts";
+
+const refuse = async (): Promise<never> => {
+  throw new RelayError("unsupported", "a store on PostgreSQL is backed up by what backs the database up");
+};
+
+/** There are no backups of the relay's own: the database is copied by other means. */
+export const noBackups: Backups = {
+  begin: refuse,
+  note: refuse,
+  noteFailed: refuse,
+  forget: refuse,
+  end: async () => {},
+  begun: async () => [],
+  list: async () => [],
+  last: async () => null,
+  failed: async () => null,
+};

@@ -1,0 +1,163 @@
+import type { Ports } from "../../ports.ts";
+import { forgetInPieces } from "../core/events/forget.ts";
+import { createMemory, forgetSizes } from "../core/memory.ts";
+import { createNames, type Epoch } from "../core/rows/ids.ts";
+import { createRules } from "../core/rules.ts";
+import { apart, job, Outdated, sql } from "../core/tx.ts";
+import { COMMIT_BOUNDS } from "../counts.ts";
+import { createHistogram } from "../histogram.ts";
+import { type Opening, reconfigured } from "../settings.ts";
+import type { Store, StoreOptions, StoreVerbs } from "../store.ts";
+import { type Engine, makeVerbs, storeVerbs, type Works } from "../verbs.ts";
+import { type Batch, createRunner, type Result } from "./batch.ts";
+import { createIdBlocks, MoreIds, noIds } from "./ids.ts";
+import { noBackups } from "./no-backups.ts";
+import { ensureNode, readNode } from "./node.ts";
+import { createQueue, PATIENCE } from "./queue.ts";
+import * as receipts from "./receipts.ts";
+import { migrate } from "./schema/migrate.ts";
+import { indexWork, titles } from "./titles.ts";
+import { CommitInDoubt, isTrouble } from "./wire/errors.ts";
+import type { Wire } from "./wire/open.ts";
+
+/** How many ids a job draws with its transaction; more where that is not enough. */
+const IDS = 16;
+const IDS_OF_MANY = 256;
+
+const EPOCHS = sql<[], Epoch>("SELECT first, tag FROM epochs ORDER BY id DESC");
+const SIZE = sql<[], { bytes: number }>("SELECT pg_database_size(current_database()) AS bytes");
+const MARK = sql<[], { mark: number }>("SELECT coalesce(sum(value), 0) AS mark FROM counts WHERE name = 'commits'");
+const PROBE = sql<[]>(
+  "INSERT INTO meta (name, value) VALUES ('probe', '') ON CONFLICT (name) DO UPDATE SET value = ''",
+);
+
+const probe = apart("audit", async (tx) => tx.write(PROBE, []));
+
+/** Opens the store of a database, which the relay migrates; an operator's command works beside it. */
+export async function openPostgresStore(
+  { dataDir, settings: given }: Opening,
+  wire: Pick<Wire, "transaction" | "close">,
+  { clock, log, random }: Ports,
+  { role }: Pick<StoreOptions, "role">,
+): Promise<Store> {
+  const node = role === "relay" ? ensureNode(dataDir, random) : (readNode(dataDir) ?? "");
+  await migrate(wire);
+
+  const settings = { ...given };
+  const memory = createMemory();
+  const epochs = await wire.transaction(
+    (transaction) => transaction.query({ name: "", text: EPOCHS.text, values: [] }),
+    {
+      readonly: true,
+    },
+  );
+  const names = createNames(epochs.rows as Epoch[]);
+  const blocks = createIdBlocks(names, clock);
+  const surroundings = {
+    ...{ settings, epoch: 0, dataDir, memory, titles, now: clock.now },
+    relay: { isAlone: false, isOwn: `node = '${node}'`, writer: role === "relay" ? node : `${node}/command` },
+  };
+  const runner = createRunner(surroundings, blocks, noIds(names));
+  const [seconds, writes] = [createHistogram(COMMIT_BOUNDS.seconds), createHistogram(COMMIT_BOUNDS.writes)];
+  let droppedAt = clock.now();
+
+  async function commit(batch: Batch): Promise<Result[]> {
+    for (let ids = batch.kind === "videos" ? IDS : IDS_OF_MANY; ; ids *= 16) {
+      try {
+        return await commitOnce(batch, ids);
+      } catch (error) {
+        if (!(error instanceof MoreIds)) throw error;
+      }
+    }
+  }
+
+  async function commitOnce(batch: Batch, ids: number): Promise<Result[]> {
+    // One for each try.
+    const token = receipts.newToken(random);
+    let results: Result[] | null = null;
+    try {
+      await wire.transaction(async (transaction) => {
+        // What the rings hold may have been changed by other stores.
+        forgetSizes(memory.rings);
+        results = await runner.run(transaction, batch, { token, ids, at: clock.now(), node });
+      });
+      return results!;
+    } catch (error) {
+      blocks.forget();
+      if (!(error instanceof CommitInDoubt) || results === null) throw error;
+      // Where that cannot be known for as long as callers wait, none of them is tried again.
+      if (await receipts.wasCommitted(wire, token, { clock, patience: PATIENCE })) return results;
+      throw error;
+    }
+  }
+
+  const queue = createQueue({
+    clock,
+    commit,
+    isTrouble,
+    isPassing,
+    committed(commit) {
+      seconds.add(commit.seconds);
+      writes.add(commit.writes);
+      dropReceipts();
+    },
+    onTrouble(error) {
+      if (error !== null) log.error("store in trouble", { error });
+      else log.info("store recovered");
+    },
+    probe,
+  });
+
+  function dropReceipts(): void {
+    const now = clock.now();
+    if (Math.abs(now - droppedAt) < receipts.DROP_EVERY) return;
+    droppedAt = now;
+    const drop = apart("audit", async (tx) => tx.write(receipts.DROP_OLD, [receipts.oldest(now)]));
+    queue.write(drop).catch(() => {});
+  }
+
+  const read: Engine["read"] = (job) =>
+    wire.transaction((transaction) => runner.read(transaction, job), { readonly: job.isLive !== true });
+  const write: Engine["write"] = (job, how) => queue.write(job, how);
+
+  const works: Works<StoreVerbs, typeof storeVerbs> = {
+    ...createRules(settings),
+    indexTitles: indexWork,
+    changeMark: async () => (await read(job((tx) => tx.get(MARK, []))))!.mark,
+    async forgetVideo(videoId, now, actor) {
+      const erased = await forgetInPieces({ read, write, clock }, videoId, now, actor);
+      await write(indexWork.run(videoId));
+      return erased;
+    },
+    // What is free in it the database gives to other rows by itself.
+    space: async () => ({ bytes: (await read(job((tx) => tx.get(SIZE, []))))!.bytes, free: 0, givesBack: false }),
+    giveBack: async () => {},
+    probe: () => queue.write(probe, { patience: 0 }),
+    commits: async () => ({ seconds: seconds.now(), writes: writes.now() }),
+    checkpoint: async () => {},
+  };
+
+  let isClosed = false;
+  return {
+    ...makeVerbs<StoreVerbs, typeof storeVerbs>(storeVerbs, works, { read, write }),
+    backups: noBackups,
+    configure: (changed) => void Object.assign(settings, reconfigured(settings, changed)),
+    trouble: queue.trouble,
+    damage: () => null,
+    disproveDamage() {},
+    wasUnclean: () => false,
+    async close() {
+      if (isClosed) return;
+      isClosed = true;
+      await queue.close();
+      await wire.close();
+    },
+  };
+}
+
+/** Two stores have met the first event of one video at once, the other's is there by now; or an endpoint's answers. */
+function isPassing(error: unknown): boolean {
+  if (error instanceof Outdated) return true;
+  const { code, constraint } = error as { code?: unknown; constraint?: unknown };
+  return code === "23505" && constraint === "videos_video_id_key";
+}

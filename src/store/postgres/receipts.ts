@@ -1,0 +1,59 @@
+import { errorLine, RelayError } from "../../errors.ts";
+import { sleep } from "../../platform/timing.ts";
+import type { Clock, Random } from "../../ports.ts";
+import { sql } from "../core/tx.ts";
+import { toQuery } from "./statements.ts";
+import type { Wire } from "./wire/open.ts";
+
+// What became of a transaction whose COMMIT was not answered. Each writes its receipt, under a token of its own: it is there
+// where the transaction was committed. Who asks writes the same row: so it waits for a transaction that has not ended, and one
+// that has not come so far can no longer be committed.
+
+/** Before it is asked again, in milliseconds. */
+const PAUSE = 100;
+
+/** A receipt is kept this long, in milliseconds: much longer than its transaction is asked for. */
+const KEPT = 3_600_000;
+
+/** The update is written, so that its commit waits for the standby as the asked one had to. */
+const ASK = sql<[string, number], { is_commit: number }>(
+  `INSERT INTO receipts (token, at, is_commit) VALUES (?, ?, 0)
+   ON CONFLICT (token) DO UPDATE SET at = receipts.at RETURNING is_commit`,
+);
+
+/** Removes receipts of before; several stores may do so at once. */
+export const DROP_OLD = sql<[number]>(
+  `DELETE FROM receipts WHERE token IN
+     (SELECT token FROM receipts WHERE at < ? ORDER BY at LIMIT 10000 FOR UPDATE SKIP LOCKED)`,
+);
+
+export const oldest = (now: number) => now - KEPT;
+
+/** How often old ones are removed, in milliseconds. */
+export const DROP_EVERY = 600_000;
+
+export const newToken = (random: Random) => Buffer.from(random.bytes(16)).toString("hex");
+
+/**
+ * Whether the transaction with this receipt was committed; if it was not it never will be. It is asked until there is an answer,
+ * for `patience` milliseconds: then RelayError("store_unavailable").
+ */
+export async function wasCommitted(
+  wire: Pick<Wire, "transaction">,
+  token: string,
+  { clock, patience }: { clock: Clock; patience: number },
+): Promise<boolean> {
+  const until = clock.elapsed() + patience;
+  for (;;) {
+    try {
+      const { rows } = await wire.transaction((transaction) => transaction.query(toQuery(ASK, [token, clock.now()])));
+      return (rows[0] as { is_commit: number }).is_commit === 1;
+    } catch (error) {
+      if (clock.elapsed() >= until) {
+        const why = `it is not known whether it was committed: ${errorLine(error)}`;
+        throw new RelayError("store_unavailable", why, { cause: error });
+      }
+      await sleep(PAUSE, clock);
+    }
+  }
+}

@@ -1,0 +1,100 @@
+/** A counter's row of a session: one row for all sessions would be the lock of the whole cluster. */
+const SLOTS = 256;
+
+/** The bytes of a medium's copy, while it has one. */
+const copyOf = (row: "new" | "old") =>
+  `CASE WHEN ${row}.key IS NULL OR ${row}.state IN ('superseded', 'deleted') THEN 0 ELSE coalesce(${row}.bytes, 0) END`;
+
+/** Facts about the store, ids, and what is counted. */
+export const NUMBERS = [
+  "CREATE TABLE meta (name TEXT PRIMARY KEY, value bytea NOT NULL)",
+  "INSERT INTO meta (name, value) VALUES ('epoch', decode(replace(gen_random_uuid()::text, '-', ''), 'hex'))",
+
+  // The tag that ends the ids from 'first' on, up to the next epoch's first (core/rows/ids.ts).
+  "CREATE TABLE epochs (id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY, first int8 NOT NULL, tag int8 NOT NULL)",
+  "INSERT INTO epochs (first, tag) VALUES (1, floor(random() * 1073741824))",
+
+  // The last id that was given out. A transaction draws its ids when it has its locks, and no transaction undoes that: so of
+  // two that wait for one video's lock the second has the greater ids, in whichever store they are.
+  "CREATE SEQUENCE ids MINVALUE 0 START WITH 0",
+  // Ids are times, too: 'at' is the least of now. Where no other store has drawn any since the block that ends with 'upto', its
+  // rest behind 'used' is given out first. The lock is held for a moment only, also within a long transaction.
+  `CREATE FUNCTION take_ids(at int8, size int8, used int8, upto int8) RETURNS int8 LANGUAGE plpgsql AS $$
+    DECLARE
+      given int8;
+      first int8;
+    BEGIN
+      PERFORM pg_advisory_lock(2004446330);
+      SELECT last_value INTO given FROM ids;
+      first := greatest(at, 1 + CASE WHEN given = upto THEN used ELSE given END);
+      PERFORM setval('ids', first + size - 1);
+      PERFORM pg_advisory_xact_lock(first); -- it is under way, for readers that go by ids (locks.ts)
+      PERFORM pg_advisory_unlock(2004446330);
+      RETURN first;
+    END $$`,
+
+  // A row for each transaction that writes, for a while: where the answer to a COMMIT was lost, it says what became of it.
+  "CREATE TABLE receipts (token TEXT PRIMARY KEY, at int8 NOT NULL, is_commit int4 NOT NULL)",
+  "CREATE INDEX receipts_at ON receipts (at)",
+
+  // How many rows there are: of events without notices, of videos, and of media that have ended, by kind and state. 'copies':
+  // bytes; 'commits': transactions that have written.
+  "CREATE TABLE counts (name TEXT NOT NULL, slot int4 NOT NULL, value int8 NOT NULL, PRIMARY KEY (name, slot)) WITH (fillfactor = 50)",
+  "CREATE VIEW counters AS SELECT name, sum(value)::int8 AS value FROM counts GROUP BY name",
+  `CREATE FUNCTION count_rows(of text, by int8) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO counts (name, slot, value) VALUES (of, pg_backend_pid() % ${SLOTS}, by)
+      ON CONFLICT (name, slot) DO UPDATE SET value = counts.value + excluded.value
+  $$`,
+  `CREATE FUNCTION events_counted() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      PERFORM count_rows('events', CASE WHEN TG_OP = 'INSERT' THEN 1 ELSE -1 END);
+      RETURN NULL;
+    END $$`,
+  `CREATE TRIGGER events_added AFTER INSERT ON events FOR EACH ROW WHEN (new.dialect <> 'notice')
+    EXECUTE FUNCTION events_counted()`,
+  `CREATE TRIGGER events_removed AFTER DELETE ON events FOR EACH ROW WHEN (old.dialect <> 'notice')
+    EXECUTE FUNCTION events_counted()`,
+  `CREATE FUNCTION videos_counted() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      PERFORM count_rows('videos', 1);
+      RETURN NULL;
+    END $$`,
+  "CREATE TRIGGER videos_added AFTER INSERT ON videos FOR EACH ROW EXECUTE FUNCTION videos_counted()",
+  `CREATE FUNCTION media_counted() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      IF TG_OP = 'UPDATE' AND new.state <> old.state AND old.state NOT IN ('pending', 'running') THEN
+        PERFORM count_rows(old.kind || '/' || old.state, -1);
+      END IF;
+      IF (TG_OP = 'INSERT' OR new.state <> old.state) AND new.state NOT IN ('pending', 'running') THEN
+        PERFORM count_rows(new.kind || '/' || new.state, 1);
+      END IF;
+      IF TG_OP = 'UPDATE' AND (${copyOf("new")}) <> (${copyOf("old")}) THEN
+        PERFORM count_rows('copies', ${copyOf("new")} - ${copyOf("old")});
+      END IF;
+      RETURN NULL;
+    END $$`,
+  `CREATE TRIGGER media_added AFTER INSERT ON media FOR EACH ROW WHEN (new.state NOT IN ('pending', 'running'))
+    EXECUTE FUNCTION media_counted()`,
+  `CREATE TRIGGER media_changed AFTER UPDATE OF state, key, bytes ON media FOR EACH ROW
+    WHEN (new.state <> old.state OR new.key IS DISTINCT FROM old.key OR new.bytes IS DISTINCT FROM old.bytes)
+    EXECUTE FUNCTION media_counted()`,
+
+  // What happened within an hour (store/counts.ts), a row for each that writes. 'ms': how long all of it took; 'times': how much
+  // of it took how long (JSON).
+  `CREATE TABLE tallies (
+    hour int8 NOT NULL, kind TEXT NOT NULL, label TEXT NOT NULL, writer TEXT NOT NULL, ok int8 NOT NULL, failed int8 NOT NULL,
+    ms int8 NOT NULL, times TEXT NOT NULL, PRIMARY KEY (kind, label, hour, writer)
+  ) WITH (fillfactor = 50)`,
+
+  // Which store has claimed a row: the one of this session.
+  `CREATE FUNCTION claimed() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      new.node := current_setting('relay.node', true);
+      RETURN new;
+    END $$`,
+  ...["media", "deliveries", "transfers", "tasks", "receivers"].map(
+    (table) =>
+      `CREATE TRIGGER ${table}_claimed BEFORE UPDATE OF claims ON ${table} FOR EACH ROW WHEN (new.claims > old.claims)
+        EXECUTE FUNCTION claimed()`,
+  ),
+];
