@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { createAccept } from "../../src/receive/accept.ts";
 import { settingsOf } from "../../src/store/settings.ts";
@@ -35,6 +36,23 @@ export function storeIntakeContract(engine: string, openStore: OpenStore): void 
       ["draft.delete", "draft.new"],
     );
     assert.deepEqual(await store.events({ limit: 9, context: "tenant-c" }), []);
+  });
+
+  check("a type, a context and the host of a link of any length keep no event out", async (at) => {
+    const long = Array.from({ length: 500 }, (_, n) => createHash("sha256").update(String(n)).digest("hex")).join("");
+    const store = at.store();
+    const body = event(long, { videoContext: long, videoUrl: `https://${long}.example/film.mp4` });
+    const { id } = await store.accept({
+      receivedAt: at.clock.now(),
+      sourceAddress: "192.0.2.1",
+      body: Buffer.from(body),
+    });
+    assert.equal(new TextDecoder().decode(await store.eventBody(id)), body);
+    assert.deepEqual(
+      (await store.events({ limit: 9, context: long })).map((one) => one.id),
+      [id],
+    );
+    assert.equal((await store.video("v")).context, long);
   });
 
   check("where none was known the first that becomes known is the event's, and stays it", async (at) => {

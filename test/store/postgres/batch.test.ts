@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { type TestContext, test } from "node:test";
+import { createNames } from "../../../src/store/core/rows/ids.ts";
+import { about, insert, type Job, job, sql, type Tx } from "../../../src/store/core/tx.ts";
+import { createRunner, type Surroundings } from "../../../src/store/postgres/batch.ts";
+import { createIdBlocks, MoreIds, noIds } from "../../../src/store/postgres/ids.ts";
+import { type Kind, kindOf } from "../../../src/store/postgres/locks.ts";
+import { migrate } from "../../../src/store/postgres/schema/migrate.ts";
+import { testClock } from "../../support/ports.ts";
+import { noPostgres, testDatabase } from "../../support/postgres.ts";
+import { wireTo } from "../../support/postgres-store.ts";
+
+const skip = noPostgres;
+
+const add = insert("rows", ["id", "body"]);
+const COUNT = sql<[], { n: number }>("SELECT count(*) AS n FROM rows");
+const count = async (tx: Tx) => (await tx.get(COUNT, []))!.n;
+
+async function open(t: TestContext) {
+  const { url, server, name } = await testDatabase(t);
+  const wire = await wireTo(url);
+  t.after(() => wire.close());
+  await migrate(wire);
+  await server.ask("CREATE TABLE rows (id int8 PRIMARY KEY, body text)", name);
+  const names = createNames([{ first: 1, tag: 1 }]);
+  const runner = createRunner({ now: () => 0 } as Surroundings, createIdBlocks(names, testClock()), noIds(names));
+  /** Runs jobs of one kind in one transaction; `rounds`: how many times it has sent something that it waited for. */
+  async function run(jobs: Job<unknown>[], { ids = 16, kind = kindOf(jobs[0]!) }: { ids?: number; kind?: Kind } = {}) {
+    let rounds = 0;
+    const results = await wire.transaction((transaction) => {
+      const cork = () => {
+        rounds++;
+        transaction.cork();
+      };
+      return runner.run({ ...transaction, cork }, { kind, jobs }, { token: randomUUID(), ids, at: 0, node: "" });
+    });
+    return { results, rounds };
+  }
+  const read = <T>(work: (tx: Tx) => Promise<T>) =>
+    wire.transaction((transaction) => runner.read(transaction, job(work)), { readonly: true });
+  return { run, read, ask: (text: string) => server.ask(text, name) };
+}
+
+test("a statement that comes after the end of its job fails, and reaches no other transaction", { skip }, async (t) => {
+  const { run, read } = await open(t);
+  let late: Promise<void> | undefined;
+  const forgotten = async (tx: Tx) => {
+    await count(tx);
+    add(tx, { id: 1, body: "late" });
+  };
+  await run([
+    job(async (tx) => {
+      late = forgotten(tx);
+      late.catch(() => {});
+    }),
+  ]);
+  await assert.rejects(late!, /a statement came after the end of its job/);
+  assert.equal(await read(count), 0);
+});
+
+test("what a job refuses before it writes is its answer; what fails after that undoes the batch", {
+  skip,
+}, async (t) => {
+  const { run, read } = await open(t);
+  const good = (id: number) => about(`v${id}`, async (tx) => add(tx, { id, body: "good" }));
+  const refusing = about("v2", async (tx) => {
+    await count(tx);
+    throw new Error("refused");
+  });
+  const { results } = await run([good(1), refusing, good(3)]);
+  assert.deepEqual(
+    results.map((one) => ("error" in one ? (one.error as Error).message : "done")),
+    ["done", "refused", "done"],
+  );
+  assert.equal(await read(count), 2);
+  const failing = about("v5", async (tx) => {
+    add(tx, { id: 5, body: "bad" });
+    await count(tx);
+    throw new Error("broke");
+  });
+  await assert.rejects(run([good(4), failing]), /broke/);
+  await assert.rejects(run([good(4), good(1)]), { code: "23505" }, "a write that nothing waited for");
+  assert.equal(await read(count), 2);
+});
+
+test("jobs about different videos take as many round trips as the longest of them, those about one follow each other", {
+  skip,
+}, async (t) => {
+  const { run } = await open(t);
+  const counting = (videoId: string, times: number) =>
+    about(videoId, async (tx) => {
+      const seen: number[] = [];
+      for (let n = 0; n < times; n++) seen.push(await count(tx));
+      add(tx, { id: tx.ids.next(), body: videoId });
+      return seen;
+    });
+  const alone = await run([counting("v0", 5)]);
+  const beside = await run(Array.from({ length: 20 }, (_, n) => counting(`v${n}`, 1 + (n % 5))));
+  assert.equal(beside.rounds, alone.rounds);
+  const { results } = await run([counting("v", 2), counting("v", 2), counting("v", 1)]);
+  const [first, second, third] = results.map((one) => (one as { value: number[] }).value);
+  assert.deepEqual([second![0]! - first![0]!, third![0]! - first![0]!], [1, 2]);
+});
+
+test("ids are given in the order in which jobs came, and a job that wants more than it has fails for that", {
+  skip,
+}, async (t) => {
+  const { run } = await open(t);
+  const taking = (videoId: string, ids: number) => about(videoId, async (tx) => tx.ids.block(ids));
+  const { results } = await run(["v3", "v1", "v2", "v1"].map((videoId) => taking(videoId, 16)));
+  const first = results.map((one) => (one as { value: number }).value);
+  assert.deepEqual(
+    first.map((id) => id - first[0]!),
+    [0, 16, 32, 48],
+  );
+  await assert.rejects(run([taking("v1", 17)]), MoreIds);
+  const after = await run([taking("v1", 17)], { ids: 17 });
+  assert.ok((after.results[0] as { value: number }).value > first.at(-1)!);
+});
+
+test("what a transaction under way may have given is beyond the horizon, until it has ended", { skip }, async (t) => {
+  const { run, read } = await open(t);
+  const horizon = () => read((tx) => tx.horizon());
+  assert.equal(await horizon(), Number.MAX_SAFE_INTEGER - 2 ** 40 + 1);
+  let given = 0;
+  let seen = 0;
+  await run([
+    about("v1", async (tx) => {
+      given = tx.ids.next();
+      // Another connection looks while this one waits for nothing.
+      seen = await horizon();
+    }),
+  ]);
+  assert.equal(seen, given);
+  assert.ok((await horizon()) > given);
+});

@@ -1,0 +1,261 @@
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import type { DeliveryJob } from "../../../src/model/delivery.ts";
+import { openPostgresStore } from "../../../src/store/postgres/open.ts";
+import { CommitInDoubt } from "../../../src/store/postgres/wire/errors.ts";
+import type { Wire } from "../../../src/store/postgres/wire/open.ts";
+import { settingsOf } from "../../../src/store/settings.ts";
+import { type Bench, bench, plain, ready, remove } from "../../contracts/store.ts";
+import { configIn } from "../../support/config.ts";
+import { tempFolder } from "../../support/folder.ts";
+import { answered } from "../../support/outcomes.ts";
+import { type TestClock, testClock, testPorts } from "../../support/ports.ts";
+import { noPostgres, testDatabase } from "../../support/postgres.ts";
+import { wireTo } from "../../support/postgres-store.ts";
+
+const skip = noPostgres;
+
+type Options = { input?: Parameters<typeof configIn>[1]; wire?(wire: Wire): Pick<Wire, "transaction" | "close"> };
+
+/** Stores of some data folders on one database, opened at once. */
+async function openStores(t: TestContext, count: number, { input = plain(), wire = (one) => one }: Options = {}) {
+  const { url, server, name } = await testDatabase(t);
+  const clock = testClock();
+  const open = async (): Promise<Bench> => {
+    const config = configIn(tempFolder(t), input);
+    const opening = { dataDir: config.dataDir, settings: settingsOf(config) };
+    const store = await openPostgresStore(opening, wire(await wireTo(url)), testPorts(clock), { role: "relay" });
+    t.after(() => store.close());
+    return bench(store, clock, config, () => Promise.reject(new Error("it is opened once")));
+  };
+  const stores = await Promise.all(Array.from({ length: count }, open));
+  return { stores, clock, ask: (text: string) => server.ask(text, name) };
+}
+
+const idsOf = (jobs: { id: string }[]) => jobs.map(({ id }) => id);
+
+test("stores that start at once on an empty database: one makes the schema, and each sees what another wrote", {
+  skip,
+}, async (t) => {
+  const { stores, ask } = await openStores(t, 4);
+  const posted = await Promise.all(stores.map(({ post }, at) => post(ready(`v${at}`))));
+  for (const { store } of stores) {
+    assert.deepEqual(new Set(idsOf(await store.events({ limit: 9 }))), new Set(idsOf(posted)));
+  }
+  assert.deepEqual(await ask("SELECT count(*) FROM epochs"), [["1"]]);
+});
+
+test("equal requests to two stores at one instant make one event, counted on it", { skip }, async (t) => {
+  const { stores } = await openStores(t, 2);
+  const [one, other] = stores as [Bench, Bench];
+  for (let n = 0; n < 10; n++) {
+    // The first time its video is new, too.
+    for (const text of [ready(`v${n}`), remove(`v${n}`)]) {
+      const answers = await Promise.all([one.post(text), other.post(text), one.post(text), other.post(text)]);
+      const statuses = answers.map(({ status }) => status).sort();
+      assert.deepEqual(statuses, ["accepted", "duplicate", "duplicate", "duplicate"]);
+      assert.equal(new Set(idsOf(answers)).size, 1);
+      assert.equal((await other.store.event(answers[0]!.id)).duplicates, 3);
+    }
+  }
+});
+
+test("the events of a video are numbered without gaps in the order of their ids, whichever store takes them", {
+  skip,
+}, async (t) => {
+  const { stores } = await openStores(t, 2);
+  const [one, other] = stores as [Bench, Bench];
+  await Promise.all(
+    [one, other].map(async ({ post }, at) => {
+      for (let n = 0; n < 40; n++) {
+        await Promise.all(["v1", "v2", "v3"].map((id) => post(ready(id, { by: at, n }))));
+      }
+    }),
+  );
+  for (const videoId of ["v1", "v2", "v3"]) {
+    const events = await one.store.events({ videoId, limit: 99 });
+    assert.deepEqual(
+      events.map(({ sequence }) => sequence),
+      Array.from({ length: 80 }, (_, at) => 80 - at),
+    );
+  }
+});
+
+test("stores that claim at once give each delivery once, and of a lane its head only", { skip }, async (t) => {
+  const { stores, clock } = await openStores(t, 3, { input: plain({ concurrency: 99 }) });
+  for (let n = 0; n < 30; n++) await stores[0]!.post(remove(`v${n % 15}`));
+  const claimed: DeliveryJob[] = [];
+  for (;;) {
+    const found = await Promise.all(
+      stores.map(({ store }) =>
+        store.claimDeliveries({ endpoint: "cms", now: clock.now(), limit: 3, leaseFor: 30_000 }),
+      ),
+    );
+    const jobs = found.flatMap((one) => one.jobs);
+    claimed.push(...jobs);
+    if (jobs.length === 0) break;
+  }
+  assert.equal(claimed.length, 15);
+  assert.equal(new Set(idsOf(claimed)).size, 15);
+  assert.deepEqual(new Set(claimed.map(({ event }) => event.sequence)), new Set([1]));
+});
+
+test("an endpoint's concurrency holds for all stores together", { skip }, async (t) => {
+  const { stores, clock } = await openStores(t, 2, { input: plain({ concurrency: 4 }) });
+  const [one, other] = stores as [Bench, Bench];
+  for (let n = 0; n < 12; n++) await one.post(remove(`v${n}`));
+  const claim = async ({ store }: Bench, limit: number) =>
+    (await store.claimDeliveries({ endpoint: "cms", now: clock.now(), limit, leaseFor: 30_000 })).jobs;
+  const [mine, theirs] = await Promise.all([claim(one, 3), claim(other, 4)]);
+  assert.equal(mine.length + theirs.length, 4);
+  const [holder, jobs] = mine.length > 0 ? [one, mine] : [other, theirs];
+  const rest = holder === one ? other : one;
+  // As a worker asks: for its free slots.
+  const free = jobs.length;
+  assert.deepEqual(await claim(rest, free), []);
+  assert.deepEqual((await rest.post(remove("new"), clock.now(), ["cms"])).leased, [], "nor with its event");
+  await holder.deliver(jobs[0]!);
+  assert.equal((await claim(rest, free)).length, 1);
+});
+
+test("a store frees what it holds itself, and no other's", { skip }, async (t) => {
+  const { stores, clock } = await openStores(t, 2, { input: plain({ concurrency: 99 }) });
+  const [one, other] = stores as [Bench, Bench];
+  for (let n = 0; n < 4; n++) await one.post(ready(`v${n}`));
+  const take = async ({ store }: Bench) =>
+    (await store.claimDeliveries({ endpoint: "cms", now: clock.now(), limit: 2, leaseFor: 30_000 })).jobs;
+  const [mine, theirs] = [await take(one), await take(other)];
+  const downloads = await other.download(1);
+  assert.equal(await one.store.freeLeases(clock.now()), 2);
+  assert.equal((await one.deliver(mine[0]!)).settled, false);
+  assert.equal((await other.deliver(theirs[0]!)).settled, true);
+  assert.equal(await other.store.renew(downloads[0]!, 30_000), true);
+  assert.deepEqual(new Set(idsOf(await take(one))), new Set(idsOf(mine)));
+});
+
+test("failures that two stores see at once open an endpoint's breaker as if one had seen them", { skip }, async (t) => {
+  const { stores, clock } = await openStores(t, 2, { input: plain({ concurrency: 99, retry: ["1h"] }) });
+  const [one, other] = stores as [Bench, Bench];
+  for (let n = 0; n < 12; n++) await one.post(remove(`v${n}`));
+  const jobs = await one.claim();
+  assert.equal(jobs.length, 12);
+  const settled = await Promise.all(
+    jobs.map((job, at) =>
+      (at % 2 === 0 ? one : other).store.settleDelivery(job, answered(503, { at: clock.now() }), clock.now()),
+    ),
+  );
+  assert.ok(settled.every((each) => each.settled));
+  assert.equal(settled.filter(({ breaker }) => breaker === "opened").length, 1);
+  const [state] = await other.store.endpoints();
+  // Two videos are enough to know: the first does not count.
+  assert.equal(state!.health!.count, 11);
+});
+
+test("a reader of the feed misses nothing and gets nothing twice while two stores write", { skip }, async (t) => {
+  const { stores } = await openStores(t, 3);
+  const [one, other, reader] = stores as [Bench, Bench, Bench];
+  let isOver = false;
+  const written: string[] = [];
+  const write = async ({ post }: Bench, at: number) => {
+    for (let n = 0; n < 60; n++) {
+      const some = Array.from({ length: 1 + (n % 5) }, (_, each) => post(ready(`v${at}-${n}-${each}`)));
+      written.push(...idsOf(await Promise.all(some)));
+    }
+  };
+  const writing = Promise.all([write(one, 1), write(other, 2)]).finally(() => {
+    isOver = true;
+  });
+  const read: string[] = [];
+  let position: string | null = null;
+  for (let isLast = false; !isLast; ) {
+    isLast = isOver;
+    const after = position === null ? ("oldest" as const) : { position };
+    const page = await reader.store.feed({ after, limit: 1_000 });
+    ({ position } = page);
+    read.push(...page.events.map(({ event }) => event.id));
+  }
+  await writing;
+  assert.equal(new Set(read).size, read.length);
+  assert.deepEqual(read, [...written].sort());
+});
+
+/** A wire on which the answer to a COMMIT is lost, once after `begin` is called. */
+function losing(isCommitted: boolean) {
+  let loses = false;
+  const rolledBack = new Error("rolled back");
+  const wire = (real: Wire): Pick<Wire, "transaction" | "close"> => ({
+    close: real.close,
+    async transaction(work, how) {
+      if (!loses || how?.readonly) return real.transaction(work, how);
+      loses = false;
+      const lost = new CommitInDoubt("the connection was lost");
+      await real
+        .transaction(async (transaction) => {
+          const result = await work(transaction);
+          if (!isCommitted) throw rolledBack;
+          return result;
+        })
+        .catch((error) => {
+          if (error !== rolledBack) throw error;
+        });
+      throw lost;
+    },
+  });
+  return {
+    wire,
+    begin() {
+      loses = true;
+    },
+  };
+}
+
+/** Time passes, so that what waits before it tries again goes on. */
+async function passing<T>(clock: TestClock, work: Promise<T>): Promise<T> {
+  let isOver = false;
+  const ended = work.finally(() => {
+    isOver = true;
+  });
+  while (!isOver) {
+    await clock.advance(1);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  return ended;
+}
+
+for (const isCommitted of [true, false]) {
+  const what = isCommitted ? "was committed" : "was not committed";
+  test(`an event whose COMMIT was not answered is stored once, where it ${what}`, { skip }, async (t) => {
+    const { wire, begin } = losing(isCommitted);
+    const { stores, clock } = await openStores(t, 1, { wire });
+    const [{ post, store, claim }] = stores as [Bench];
+    // A repetition would be told by nothing that this event says.
+    const texts = [1, 2].map(() => JSON.stringify({ type: "new.type", wochitVideoId: "v1" }));
+    await post(texts[0]!);
+    begin();
+    const { id, status } = await passing(clock, post(texts[1]!));
+    assert.equal(status, "accepted");
+    const events = await store.events({ limit: 9 });
+    assert.deepEqual(
+      events.map(({ sequence }) => sequence),
+      [2, 1],
+    );
+    assert.equal(events[0]!.id, id);
+    begin();
+    const jobs = await passing(clock, claim());
+    assert.equal(jobs.length, 1);
+    assert.deepEqual(await claim(), []);
+  });
+}
+
+test("a database that is another program's is refused", { skip }, async (t) => {
+  const { url, server, name } = await testDatabase(t);
+  await server.ask("CREATE TABLE accounts (id int)", name);
+  const config = configIn(tempFolder(t));
+  const wire = await wireTo(url);
+  t.after(() => wire.close());
+  const opening = { dataDir: config.dataDir, settings: settingsOf(config) };
+  await assert.rejects(openPostgresStore(opening, wire, testPorts(), { role: "relay" }), {
+    code: "conflict",
+    message: /has tables of another program/,
+  });
+});
