@@ -20,7 +20,7 @@ const BOUNDED: [RegExp, string][] = [
   [/^SCAN sessions$/, "a number of them is kept"],
   [/^SCAN link_secrets\b/, "fifty are valid at most, and those that have ended are removed"],
   [/^SCAN (alarms|receivers|silences)$/, "as many as alarms stand or are silenced, and as the config has receivers"],
-  [/^SCAN (CONSTANT ROW|counters|c|epochs|targets|endpoints|backups|sqlite_schema)$/, "a few rows"],
+  [/^SCAN (CONSTANT ROW|h|counters|c|epochs|targets|endpoints|backups|sqlite_schema)$/, "a few rows"],
   [/^SCAN m: .* FROM media WHERE host = .* LIMIT 500\) m |^SCAN b: .* LIMIT 1000\) b\) /, "what a LIMIT inside leaves"],
   [/^SCAN t VIRTUAL TABLE/, "the index of titles"],
   [/^SCAN (d|t): .* FROM titles_due /, "titles that have changed in the last seconds"],

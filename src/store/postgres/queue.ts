@@ -64,7 +64,7 @@ type Options = {
 };
 
 /**
- * Gathers the writes that come while a transaction is under way into the next one: so many share one commit. A transaction that
+ * Gathers the writes that come while a transaction is under way into the next one: they share one commit. A transaction that
  * fails for one bad job is done again with each alone; one that meets trouble is tried again.
  */
 export function createQueue(options: Options): Queue {

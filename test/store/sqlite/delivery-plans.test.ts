@@ -23,7 +23,7 @@ const EXPECTED: [RegExp, string[]][] = [
   [/SET turn_at = CASE WHEN hint >= turn_at/, [`${SEARCH} INDEX deliveries_turn (endpoint=? AND turn_at>?)`]],
   // Claims and probes.
   [
-    /^SELECT \* FROM deliveries WHERE endpoint = \S+ AND due <= \S+ ORDER BY due LIMIT/,
+    /^SELECT \* FROM deliveries WHERE endpoint = \S+ AND due <= \S+ ORDER BY due, id LIMIT/,
     [`${SEARCH} INDEX deliveries_due (endpoint=? AND due<?)`],
   ],
   [/tried_at IS NULL ORDER BY due, id/, [`${SEARCH} INDEX deliveries_due (endpoint=? AND due<?)`]],
@@ -38,7 +38,7 @@ const EXPECTED: [RegExp, string[]][] = [
   [/^SELECT min\(due\)/, [`${SEARCH} COVERING INDEX deliveries_due (endpoint=? AND due>?)`]],
   [/^SELECT min\(hint\)/, [`${SEARCH} INDEX deliveries_asked (endpoint=?)`]],
   [
-    /^SELECT \* FROM deliveries WHERE state IN \('running', 'canceling'\)$/,
+    /^SELECT \* FROM deliveries WHERE state IN \('running', 'canceling'\) AND 1 = 1$/,
     ["SCAN deliveries USING INDEX deliveries_running"],
   ],
   [

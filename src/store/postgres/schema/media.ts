@@ -60,7 +60,7 @@ export const MEDIA = [
   "CREATE INDEX transfers_due ON transfers (action, due, id)",
   "CREATE INDEX transfers_medium ON transfers (medium)",
 
-  // Endpoints that were sent a medium as pending: they are told how it ends.
+  // Endpoints that were sent a medium as pending: they are owed its end.
   `CREATE TABLE owed (
     medium int8 NOT NULL, event int8 NOT NULL, endpoint TEXT NOT NULL, ordered int4 NOT NULL,
     waits int4 NOT NULL DEFAULT 1,           -- 1: it was called pending; 0: it was called failed, expired or skipped
