@@ -5,6 +5,7 @@ import { MIRRORING_OFF, NO_HOST } from "../../../rules/plan.ts";
 import { LATEST_TIME } from "../../../rules/plausible-time.ts";
 import type { ClaimWish } from "../../store.ts";
 import { held } from "../rows/held.ts";
+import { rowsOf } from "../rows/merge.ts";
 import { PER_MS } from "../rows/numbers.ts";
 import { sql, type Tx } from "../tx.ts";
 import * as media from "./rows.ts";
@@ -90,6 +91,13 @@ async function candidates(tx: Tx, wish: ClaimWish & { busyHosts: string[] }): Pr
   return [...first, ...later].slice(0, wish.limit);
 }
 
+/** Those of the rows that wait as they did. */
+async function unchanged(tx: Tx, rows: MediumRow[]): Promise<MediumRow[]> {
+  const before = new Map(rows.map((row) => [row.id, row]));
+  const now = await rowsOf<MediumRow>(tx, { select: "SELECT * FROM media", column: "id" }, [...before.keys()]);
+  return now.filter(({ id, due, claims }) => due === before.get(id)!.due && claims === before.get(id)!.claims);
+}
+
 /** Mirroring is on again: what was skipped because it was off is downloaded. */
 async function takeUp(tx: Tx, now: number): Promise<void> {
   for (const row of await held(tx, () => tx.all(SKIPPED_WHILE_OFF, [TAKEN_UP_AT_ONCE]))) {
@@ -135,7 +143,8 @@ async function tryAgain(
 export async function claim(tx: Tx, wish: ClaimWish & { busyHosts: string[] }): Promise<DownloadJob[]> {
   if (tx.settings.mirror.enabled) await takeUp(tx, wish.now);
   const jobs: DownloadJob[] = [];
-  for (const row of await held(tx, () => candidates(tx, wish))) {
+  const find = () => candidates(tx, wish);
+  for (const row of await held(tx, find, (rows) => unchanged(tx, rows))) {
     if (await ends.giveWay(tx, row, wish.now)) continue;
     if (await media.isBlocked(tx, row)) {
       tx.write(WAIT, [row.id]);
