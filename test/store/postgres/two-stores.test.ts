@@ -29,7 +29,7 @@ async function openStores(t: TestContext, count: number, { input = plain(), wire
     return bench(store, clock, config, () => Promise.reject(new Error("it is opened once")));
   };
   const stores = await Promise.all(Array.from({ length: count }, open));
-  return { stores, clock, ask: (text: string) => server.ask(text, name) };
+  return { stores, clock, url, ask: (text: string) => server.ask(text, name) };
 }
 
 const idsOf = (jobs: { id: string }[]) => jobs.map(({ id }) => id);
@@ -98,6 +98,22 @@ test("stores that claim at once give each delivery once, and of a lane its head 
   assert.equal(claimed.length, 15);
   assert.equal(new Set(idsOf(claimed)).size, 15);
   assert.deepEqual(new Set(claimed.map(({ event }) => event.sequence)), new Set([1]));
+});
+
+test("a claim waits for no video that another transaction is at, and takes the others", { skip }, async (t) => {
+  const { stores, url } = await openStores(t, 1);
+  const [{ post, claim, download }] = stores as [Bench];
+  for (const id of ["v1", "v2"]) await post(ready(id));
+  const wire = await wireTo(url);
+  t.after(() => wire.close());
+  const lock = { name: "", text: "SELECT 1 FROM videos WHERE video_id = 'v1' FOR UPDATE", values: [] };
+  await wire.transaction(async (transaction) => {
+    await transaction.query(lock);
+    assert.deepEqual([...new Set((await claim()).map(({ videoId }) => videoId))], ["v2"]);
+    assert.deepEqual([...new Set((await download()).map(({ videoId }) => videoId))], ["v2"]);
+  });
+  assert.deepEqual([...new Set((await claim()).map(({ videoId }) => videoId))], ["v1"]);
+  assert.deepEqual([...new Set((await download()).map(({ videoId }) => videoId))], ["v1"]);
 });
 
 test("an endpoint's concurrency holds for all stores together", { skip }, async (t) => {
