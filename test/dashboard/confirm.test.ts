@@ -9,10 +9,14 @@ import { endpointTo } from "../support/relay-in-folder.ts";
 import { waitFor } from "../support/wait.ts";
 
 /** A relay whose one app refuses for good, with `count` dead deliveries of `count` videos. */
-async function openDead(t: Parameters<typeof openDashboard>[0], count: number) {
+async function openDead(
+  t: Parameters<typeof openDashboard>[0],
+  count: number,
+  others: Parameters<typeof endpointTo>[1][] = [],
+) {
   const app = await openReceiver({ status: 400, body: HOSTILE.script });
   t.after(() => app.close());
-  const endpoints = [endpointTo(app.url, { id: "archive", retry: [] })];
+  const endpoints = [{ id: "archive", retry: [] }, ...others].map((one) => endpointTo(app.url, one));
   const dashboard = await openDashboard(t, { endpoints });
   const dead = async () => (await dashboard.get("/deliveries?state=dead&limit=500")).json.data as { id: string }[];
   const add = async (many: number) => {
@@ -50,6 +54,20 @@ test("what is done to many is counted first, and goes where its progress is show
     ({ verb }: { verb: string }) => verb === "deliveries retry",
   );
   assert.deepEqual([entry.through, entry.count], ["dashboard", 6]);
+});
+
+test("what several states have failed with is of these states, and so is the list of their task", async (t) => {
+  const relay = await openDead(t, 2, [{ id: "cms", retry: ["1h"], order: "none" }]);
+  const [waiting] = await waitFor(async () => {
+    const { data } = (await relay.get("/deliveries?endpoint=cms&state=pending")).json;
+    return data.length === 2 && data.every(({ attempts }: { attempts: number }) => attempts === 1) && data;
+  });
+  await relay.post(`/deliveries/${waiting.id}/cancel`, {});
+  const { text } = await relay.page("/confirm?do=retry&state=canceled,waiting");
+  assert.match(wordsOf(text), /Retry 1 delivery\?.*failed with1 × canceled by the operator/);
+  const done = await relay.form("/confirm", hiddenIn(text));
+  const task = await relay.page(done.headers.location!);
+  assert.match(task.text, /href="\/deliveries\?state=canceled%2Cwaiting/);
 });
 
 test("ids of deliveries make no wish to replay, which would be of every event", async (t) => {

@@ -6,7 +6,7 @@ export const typeFilter = {
 
 /** What a list may be narrowed down to by words with commas between them: one of them, or several. */
 export function statesOf<State extends string>(given: string | undefined): { state?: State; states?: State[] } {
-  const states = given?.split(",").map((one) => one.trim() as State) ?? [];
+  const states = [...new Set(given?.split(",").map((one) => one.trim() as State))];
   const [first] = states;
   if (first === undefined) return {};
   return states.length === 1 ? { state: first } : { states };

@@ -10,10 +10,10 @@ export type Surroundings = Omit<Tx, "get" | "all" | "changed" | "write" | "tally
 type Prepared = Database.Statement<Value[], unknown>;
 
 /**
- * Statements that were made for one question, and may come again, as lists are asked with the same filters: to prepare one takes
- * longer than to run it. The largest, with 1,501 places, takes some hundred kB.
+ * How many characters of statements are kept that were made for one question, and may come again, as lists are asked with the
+ * same filters: to prepare one takes longer than to run it. One with 1,501 places takes some hundred kB of memory.
  */
-const KEPT = 100;
+const KEPT = 100_000;
 
 /**
  * Runs jobs on a connection. Every answer of `tx` is a promise that is resolved already: a batch of jobs takes turns of the
@@ -28,6 +28,7 @@ export function createRunner(
   const known = new WeakMap<Statement, Prepared>();
   /** By their text; the one that was used last is the last. */
   const kept = new Map<string, Prepared>();
+  let characters = 0;
 
   function prepare(statement: Statement): Prepared {
     const found = known.get(statement);
@@ -35,9 +36,13 @@ export function createRunner(
     const { text } = statement;
     const prepared = kept.get(text) ?? db.prepare<Value[], unknown>(text);
     known.set(statement, prepared);
-    kept.delete(text);
+    if (!kept.delete(text)) characters += text.length;
     kept.set(text, prepared);
-    if (kept.size > KEPT) kept.delete(kept.keys().next().value!);
+    for (const [oldest] of kept) {
+      if (characters <= KEPT || oldest === text) break;
+      kept.delete(oldest);
+      characters -= oldest.length;
+    }
     return prepared;
   }
 

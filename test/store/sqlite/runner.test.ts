@@ -54,9 +54,9 @@ test("what jobs count is added up where they succeed, once, also when their comm
   assert.deepEqual(counted, ["media one", "media two"]);
 });
 
-test("a statement that is made anew with the same text is prepared once; a hundred are kept, those that were used last", async (t) => {
+test("a statement that is made anew with the same text is prepared once; those that were used last are kept, up to 100,000 characters", async (t) => {
   const { read, prepared } = open(t);
-  const ask = (n: number) => read((tx) => tx.all(sql<[], { n: number }>(`SELECT ${n} AS n`), []));
+  const ask = (n: number) => read((tx) => tx.all(sql<[], { n: number }>(`SELECT ${n} AS n`.padEnd(1_000)), []));
   for (let round = 0; round < 3; round++) for (let n = 0; n < 90; n++) assert.deepEqual(await ask(n), [{ n }]);
   assert.equal(prepared.length, 90);
   for (let n = 0; n < 200; n++) await ask(n);

@@ -63,8 +63,12 @@ const NAMES: Record<string, string> = {
   },
 };
 
-async function reasonsOf({ types, ...filter }: TaskFilter, { place }: Visit): Promise<Piece[]> {
-  const asked = { ...filter, ...(types !== undefined && { type: types.join(",") }), limit: SHOWN };
+async function reasonsOf({ types, states, ...filter }: TaskFilter, { place }: Visit): Promise<Piece[]> {
+  const several = {
+    ...(types !== undefined && { type: types.join(",") }),
+    ...(states !== undefined && { state: states.join(",") }),
+  };
+  const asked = { ...filter, ...several, limit: SHOWN };
   const reasons = await collect(deliveryReasons.rows(place, asked as Parameters<typeof deliveryReasons.rows>[1]));
   return listed(reasons.map(({ count, error }) => html`${number(count)} × ${text(error, 120)}`));
 }

@@ -73,12 +73,10 @@ export const mediaRetry: Question = {
     const { given, wish } = readWish(form, visit);
     const { expect = "" } = form.fields;
     if (!/^\d{1,9}$/.test(expect)) throw new RelayError("bad_request", "no count was confirmed");
-    const { count } = await countOf(visit, wish);
-    const many = Math.min(count, MOST);
-    if (many > Number(expect)) {
-      throw new RelayError("count_changed", `${many} match by now, ${expect} were confirmed: nothing was done`);
-    }
     const ids = (await mediaToRetry(store, wish)).slice(0, MOST);
+    if (ids.length > Number(expect)) {
+      throw new RelayError("count_changed", `${ids.length} match by now, ${expect} were confirmed: nothing was done`);
+    }
     const results = await collect(doToAll(ids, (id) => store.retryMedium(id, ports.clock.now())));
     const done = results.filter(({ error }) => error === null).length;
     const { until: _, ...filter } = given;

@@ -47,13 +47,13 @@ export function countWords(task: TaskJson): string {
 /** The list of what it takes, as it is now; null: it was given by ids, or is of all. */
 export function listOf({ verb, filter }: Pick<TaskJson, "verb" | "filter">): string | null {
   const { list } = VERBS[verb];
-  const { ids, types, since, until, ...rest } = filter;
+  const { ids, types, states, since, until, ...rest } = filter;
   if (list === undefined || ids !== undefined) return null;
   const iso = (time: number | undefined) => (time === undefined ? undefined : new Date(time).toISOString());
-  const state = verb === "retry" && rest.state === undefined ? { state: "dead" } : {};
   const query = {
-    ...state,
+    ...(verb === "retry" && rest.state === undefined && { state: "dead" }),
     ...(rest as Record<string, string>),
+    ...(states !== undefined && { state: states.join(",") }),
     type: types?.join(","),
     since: iso(since),
     until: iso(until),
