@@ -39,7 +39,7 @@ export function createRounds(transaction: Transaction): Rounds {
     unanswered += round.length;
     transaction.cork();
     for (const one of round) {
-      transaction.query(one.query).then(
+      put(one.query).then(
         (answer) => {
           answered();
           one.resolve(answer);
@@ -52,6 +52,15 @@ export function createRounds(transaction: Transaction): Rounds {
       );
     }
     transaction.uncork();
+  }
+
+  /** `send` may run in a turn of its own, where nothing would catch what is thrown. */
+  function put(query: Query): Promise<Answer> {
+    try {
+      return transaction.query(query);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   function answered(): void {

@@ -6,10 +6,13 @@ import { about, insert, type Job, job, sql, type Tx } from "../../../src/store/c
 import { createRunner, type Surroundings } from "../../../src/store/postgres/batch.ts";
 import { createIdBlocks, MoreIds, noIds } from "../../../src/store/postgres/ids.ts";
 import { type Kind, kindOf } from "../../../src/store/postgres/locks.ts";
+import { createRounds } from "../../../src/store/postgres/rounds.ts";
 import { migrate } from "../../../src/store/postgres/schema/migrate.ts";
+import { isTrouble } from "../../../src/store/postgres/wire/errors.ts";
 import { testClock } from "../../support/ports.ts";
 import { noPostgres, testDatabase } from "../../support/postgres.ts";
 import { wireTo } from "../../support/postgres-store.ts";
+import { waitFor } from "../../support/wait.ts";
 
 const skip = noPostgres;
 
@@ -57,6 +60,41 @@ test("a statement that comes after the end of its job fails, and reaches no othe
   ]);
   await assert.rejects(late!, /a statement came after the end of its job/);
   assert.equal(await read(count), 0);
+});
+
+test("a job that asks on after its connection was lost between two rounds fails, and nothing else does", {
+  skip,
+}, async (t) => {
+  const { run, read, ask } = await open(t);
+  const isBegun = Promise.withResolvers<void>();
+  const isOver = Promise.withResolvers<void>();
+  const late = Promise.withResolvers<unknown>();
+  const running = run([
+    job(async (tx) => {
+      await count(tx);
+      isBegun.resolve();
+      await isOver.promise;
+      await count(tx).catch(late.resolve);
+    }),
+  ]);
+  running.catch(() => {});
+  await isBegun.promise;
+  const ending =
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname =";
+  await waitFor(async () => (await ask(`${ending} current_database()`)).length > 0);
+  await assert.rejects(running, isTrouble);
+  isOver.resolve();
+  assert.match(String(await late.promise), /after the end of its transaction/);
+  assert.equal(await read(count), 0);
+});
+
+test("a transaction that throws at a statement fails the rounds of its jobs", async () => {
+  const refuse = () => {
+    throw new Error("refused");
+  };
+  const rounds = createRounds({ query: refuse, cork() {}, uncork() {} });
+  await assert.rejects(rounds.ask(0, { name: "", text: "SELECT 1", values: [] }), /refused/);
+  assert.equal(rounds.hasFailed(), true);
 });
 
 test("what a job refuses before it writes is its answer; what fails after that undoes the batch", {

@@ -5,8 +5,9 @@ import { CommitInDoubt, stateOf, translated } from "./errors.ts";
 /** A transaction under way. */
 export type Transaction = {
   /**
-   * Sends at once; many may be under way, and are answered in their order. Rejects with the server's own error. Need not be
-   * awaited: what was not rides along with COMMIT, and its failure fails the transaction.
+   * Sends at once; many may be under way, and are answered in their order. Rejects with the server's own error, and where the
+   * transaction has ended; never throws. Need not be awaited: what was not rides along with COMMIT, and its failure fails the
+   * transaction.
    */
   query(query: Query): Promise<Answer>;
   /** What is sent in between goes out together. */
@@ -100,13 +101,19 @@ export async function transact<T>(
   function facade(): Transaction {
     return {
       query(query) {
-        if (isOver) throw new Error(`a statement came after the end of its transaction: ${query.text}`);
-        return put(query);
+        return isOver ? late(query) : put(query);
       },
       cork: connection.cork,
       uncork: connection.uncork,
     };
   }
+}
+
+/** A connection may be lost at any time: work that goes on then must not end the process, whatever turn it asks in. */
+function late({ text }: Query): Promise<never> {
+  const refused = Promise.reject(new Error(`a statement came after the end of its transaction: ${text}`));
+  refused.catch(() => {});
+  return refused;
 }
 
 /** The server itself has said so, and not the connection's end. */
