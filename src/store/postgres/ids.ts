@@ -24,6 +24,8 @@ const NONE = { used: -1, upto: -1 };
 /** The blocks of ids that the transactions of a store draw. */
 export function createIdBlocks(names: Names, clock: Clock): IdBlocks {
   let left = NONE;
+  /** The last id that this store has drawn. */
+  let drawn = -1;
   return {
     ask(size) {
       const now = clock.now();
@@ -34,6 +36,8 @@ export function createIdBlocks(names: Names, clock: Clock): IdBlocks {
     },
     open(first, each, jobs) {
       let used = first - 1;
+      // A rest that was given out first may be longer than what was wanted of it.
+      drawn = Math.max(drawn, first + each * jobs - 1);
       return {
         of(index) {
           let next = first + index * each;
@@ -48,7 +52,7 @@ export function createIdBlocks(names: Names, clock: Clock): IdBlocks {
           return { ...names, next: () => block(1), block, taken() {} };
         },
         end() {
-          left = { used, upto: first + each * jobs - 1 };
+          left = { used, upto: drawn };
         },
       };
     },

@@ -60,8 +60,9 @@ export class JobTx {
   }
 
   async horizon(): Promise<number> {
-    const { rows } = await this.#ask(horizon());
-    return rows[0]!.id as number;
+    const answers = await Promise.all(horizon().map((query) => this.#ask(query)));
+    const [given, underWay] = answers.map(({ rows }) => rows[0]!.id as number) as [number, number];
+    return Math.min(given + 1, underWay);
   }
 
   /** Its work was done. */

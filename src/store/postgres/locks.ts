@@ -43,8 +43,11 @@ const VIDEOS = sql<[string], { id: number }>(
   "SELECT id FROM videos WHERE id = ANY(CAST(? AS int8[])) ORDER BY id FOR UPDATE SKIP LOCKED",
 );
 
-// Of the transactions under way, by the lock that each has taken on its first id; read before their ends are seen.
-const HORIZON = sql<[number], { id: number }>(
+// What is given out from now on is greater.
+const GIVEN = sql<[], { id: number }>("SELECT last_value AS id FROM ids");
+// Of the transactions under way, by the lock that each takes on its first id before that is given out; read after GIVEN, so that
+// it holds those of all ids up to there, and before the ends of those that it does not hold are seen.
+const UNDER_WAY = sql<[number], { id: number }>(
   `SELECT coalesce(min((classid::int8 << 32) | objid::int8), ?) AS id FROM pg_locks
    WHERE locktype = 'advisory' AND objsubid = 1 AND classid::int8 > 0
      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
@@ -72,7 +75,8 @@ export function lockVideo({ key, lock }: Job<unknown>): Query {
 
 export const holdVideos = (videos: number[]): Query => toQuery(VIDEOS, [`{${videos.join()}}`]);
 
-export const horizon = (): Query => toQuery(HORIZON, [LIMIT + 1]);
+/** The horizon is the least that these two, asked in this order, give: behind the id of the first, and at the other's. */
+export const horizon = (): [given: Query, underWay: Query] => [toQuery(GIVEN, []), toQuery(UNDER_WAY, [LIMIT + 1])];
 
 export const tryEndpoint = (endpoint: string): Query => toQuery(TRY_ENDPOINT, [endpoint]);
 

@@ -160,7 +160,7 @@ test("ids are given in the order in which jobs came, and a job that wants more t
 test("what a transaction under way may have given is beyond the horizon, until it has ended", { skip }, async (t) => {
   const { run, read } = await open(t);
   const horizon = () => read((tx) => tx.horizon());
-  assert.equal(await horizon(), Number.MAX_SAFE_INTEGER - 2 ** 40 + 1);
+  assert.equal(await horizon(), 1, "nothing was given");
   let given = 0;
   let seen = 0;
   await run([
@@ -172,4 +172,50 @@ test("what a transaction under way may have given is beyond the horizon, until i
   ]);
   assert.equal(seen, given);
   assert.ok((await horizon()) > given);
+});
+
+test("the ids of a transaction count as given out only once it is known to be under way", { skip }, async (t) => {
+  const { run, read, ask } = await open(t);
+  const isHeld = Promise.withResolvers<void>();
+  const isSeen = Promise.withResolvers<void>();
+  const first = testClock().now() * 1024;
+  const holding = run([
+    about("v1", async (tx) => {
+      await tx.get(sql<[number]>("SELECT pg_advisory_xact_lock(?)"), [first + 16]);
+      isHeld.resolve();
+      await isSeen.promise;
+      return tx.ids.next();
+    }),
+  ]);
+  await isHeld.promise;
+  // The second waits for the lock on its first id, which here stands in its way.
+  const waiting = run([about("v2", async (tx) => tx.ids.next())]);
+  await waitFor(
+    async () => (await ask("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")).length > 0,
+  );
+  assert.deepEqual(await ask("SELECT last_value FROM ids"), [[String(first + 15)]]);
+  assert.equal(await read((tx) => tx.horizon()), first);
+  isSeen.resolve();
+  const ids = (await Promise.all([holding, waiting])).map(({ results }) => (results[0] as { value: number }).value);
+  assert.deepEqual(ids, [first, first + 16]);
+});
+
+test("ids that a large transaction leaves over go to smaller ones, and what is given out never goes back", {
+  skip,
+}, async (t) => {
+  const { run, ask } = await open(t);
+  const take = async (ids: number) => {
+    const { results } = await run([about("v1", async (tx) => tx.ids.block(3))], { ids });
+    return (results[0] as { value: number }).value;
+  };
+  const given = async () => Number((await ask("SELECT last_value FROM ids"))[0]![0]);
+  const first = await take(100);
+  const last = await given();
+  assert.equal(last, first + 99);
+  for (const nth of [1, 2, 3]) {
+    assert.equal(await take(16), first + 3 * nth);
+    assert.equal(await given(), last);
+  }
+  assert.equal(await take(100), first + 12);
+  assert.equal(await given(), first + 111);
 });

@@ -15,16 +15,17 @@ import { wireTo } from "../../support/postgres-store.ts";
 
 const skip = noPostgres;
 
-type Options = { input?: Parameters<typeof configIn>[1]; wire?(wire: Wire): Pick<Wire, "transaction" | "close"> };
+type Way = Pick<Wire, "transaction" | "close">;
+type Options = { input?: Parameters<typeof configIn>[1]; wire?(wire: Wire, nth: number): Way };
 
 /** Stores of some data folders on one database, opened at once. */
 async function openStores(t: TestContext, count: number, { input = plain(), wire = (one) => one }: Options = {}) {
   const { url, server, name } = await testDatabase(t);
   const clock = testClock();
-  const open = async (): Promise<Bench> => {
+  const open = async (_: unknown, nth: number): Promise<Bench> => {
     const config = configIn(tempFolder(t), input);
     const opening = { dataDir: config.dataDir, settings: settingsOf(config) };
-    const store = await openPostgresStore(opening, wire(await wireTo(url)), testPorts(clock), { role: "relay" });
+    const store = await openPostgresStore(opening, wire(await wireTo(url), nth), testPorts(clock), { role: "relay" });
     t.after(() => store.close());
     return bench(store, clock, config, () => Promise.reject(new Error("it is opened once")));
   };
@@ -195,11 +196,76 @@ test("a reader of the feed misses nothing and gets nothing twice while two store
   assert.deepEqual(read, [...written].sort());
 });
 
+/** A wire that waits, once after `begin`: before a statement, or before COMMIT. */
+function pausing(before: RegExp | "COMMIT") {
+  let waits = false;
+  const [isThere, mayGoOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  async function pause(): Promise<void> {
+    if (!waits) return;
+    waits = false;
+    isThere.resolve();
+    await mayGoOn.promise;
+  }
+  const wire = (real: Wire): Way => ({
+    close: real.close,
+    transaction: (work, how) =>
+      real.transaction(async (transaction) => {
+        const result = await work({
+          ...transaction,
+          async query(query) {
+            if (before !== "COMMIT" && before.test(query.text)) await pause();
+            return transaction.query(query);
+          },
+        });
+        if (before === "COMMIT") await pause();
+        return result;
+      }, how),
+  });
+  return {
+    wire,
+    begin() {
+      waits = true;
+      return isThere.promise;
+    },
+    goOn: () => mayGoOn.resolve(),
+  };
+}
+
+test("a reader of the feed that pauses while one store draws its ids and another commits greater ones misses neither", {
+  skip,
+}, async (t) => {
+  const [writer, reader] = [pausing("COMMIT"), pausing(/max\(id\).* FROM events/)];
+  const { stores } = await openStores(t, 3, { wire: (real, nth) => [writer, null, reader][nth]?.wire(real) ?? real });
+  const [one, other, third] = stores as [Bench, Bench, Bench];
+  const { id: known } = await other.post(ready("v0"));
+  // It has asked what is under way, and not yet which event is the newest.
+  const isReading = reader.begin();
+  const reading = third.store.feed({ after: "oldest", limit: 9 });
+  await isReading;
+  const isDrawn = writer.begin();
+  const early = one.post(ready("v1"));
+  await isDrawn;
+  const late = await other.post(ready("v2"));
+  reader.goOn();
+  const page = await reading;
+  assert.deepEqual(
+    page.events.map(({ event }) => event.id),
+    [known],
+  );
+  writer.goOn();
+  const { id: earlier } = await early;
+  const rest = await third.store.feed({ after: { position: page.position }, limit: 9 });
+  assert.deepEqual(
+    rest.events.map(({ event }) => event.id),
+    [earlier, late.id],
+  );
+});
+
 /** A wire on which the answer to a COMMIT is lost, once after `begin` is called. */
 function losing(isCommitted: boolean) {
   let loses = false;
   const rolledBack = new Error("rolled back");
-  const wire = (real: Wire): Pick<Wire, "transaction" | "close"> => ({
+  const wire = (real: Wire): Way => ({
     close: real.close,
     async transaction(work, how) {
       if (!loses || how?.readonly) return real.transaction(work, how);

@@ -18,7 +18,8 @@ export const NUMBERS = [
   // two that wait for one video's lock the second has the greater ids, in whichever store they are.
   "CREATE SEQUENCE ids MINVALUE 0 START WITH 0",
   // Ids are times, too: 'at' is the least of now. Where no other store has drawn any since the block that ends with 'upto', its
-  // rest behind 'used' is given out first. The lock is held for a moment only, also within a long transaction.
+  // rest behind 'used' is given out first; the sequence itself never goes back. The lock is held for a moment only, also within
+  // a long transaction. For readers that go by ids (locks.ts) a transaction is under way before its ids count as given out.
   `CREATE FUNCTION take_ids(at int8, size int8, used int8, upto int8) RETURNS int8 LANGUAGE plpgsql AS $$
     DECLARE
       given int8;
@@ -27,8 +28,8 @@ export const NUMBERS = [
       PERFORM pg_advisory_lock(2004446330);
       SELECT last_value INTO given FROM ids;
       first := greatest(at, 1 + CASE WHEN given = upto THEN used ELSE given END);
-      PERFORM setval('ids', first + size - 1);
-      PERFORM pg_advisory_xact_lock(first); -- it is under way, for readers that go by ids (locks.ts)
+      PERFORM pg_advisory_xact_lock(first);
+      PERFORM setval('ids', greatest(given, first + size - 1));
       PERFORM pg_advisory_unlock(2004446330);
       RETURN first;
     END $$`,
