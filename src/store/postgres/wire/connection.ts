@@ -42,8 +42,10 @@ export type Connection = {
   /** Sends at once. `done` is called in the turn in which the answer was read, with all that came before it called already. */
   send(query: Query, done: (error: Error | null, answer: Answer | null) => void): void;
   ask(query: Query): Promise<Answer>;
-  /** Asks again what the server is; `measured` as below. */
+  /** Asks again what the server is. */
   look(): Promise<Said>;
+  /** The server is the one that takes writes: the time that it said last is the database's. Counts once. */
+  trustTime(): void;
   cork(): void;
   uncork(): void;
   /** From now on there is this listener; null: none. */
@@ -61,7 +63,10 @@ export type ConnectOptions = {
   /** What the server's certificate is verified by; false: there is no TLS. */
   tls: { secureContext: SecureContext } | false;
   clock: Clock;
-  /** By the process's elapsed time: when a server was asked for its time, when it answered, and what it said. */
+  /**
+   * By the process's elapsed time: when the server that takes writes was asked for its time, when it answered, and what it said.
+   * The clocks of others, a standby's too, may be wrong by any amount.
+   */
   measured(asked: number, answered: number, now: number): void;
 };
 
@@ -88,6 +93,7 @@ export async function connect(
   let lost: RelayError | null = null;
   let listener: Listener | null = null;
   let said: Said;
+  let measure = () => {};
 
   function lose(why: Error): void {
     if (lost !== null) return;
@@ -138,11 +144,16 @@ export async function connect(
       try {
         const { rows } = await connection.ask({ name: "wire_look", text: LOOK, values: [] });
         said = saidIn(rows[0]);
-        measured(asked, clock.elapsed(), said.now);
+        const [answered, { now, refusal }] = [clock.elapsed(), said];
+        measure = refusal === null ? () => measured(asked, answered, now) : () => {};
         return said;
       } finally {
         cancel();
       }
+    },
+    trustTime() {
+      measure();
+      measure = () => {};
     },
     cork: () => client.connection.stream.cork(),
     uncork: () => client.connection.stream.uncork(),

@@ -81,6 +81,7 @@ export function createPool({ clock, random, primary, admit, ...options }: PoolOp
       const { refusal } = connection.said();
       if (refusal !== null) throw unavailable(`PostgreSQL ${lineOf(connection, refusal)}`);
       if (!primary.isCurrent(serverOf(connection))) throw unavailable(OTHER_PRIMARY);
+      connection.trustTime();
       isAdmitting = true;
       await admit(serverOf(connection), connection.ask);
       if (isClosed) throw closed();

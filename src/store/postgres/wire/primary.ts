@@ -121,6 +121,7 @@ export function watchPrimary(
     for (const each of servers) if (each.system !== best.system || each.timeline < best.timeline) speakOf(each, best);
     const before = current;
     current = best;
+    hosts.find(({ answer }) => answer === best)?.connection?.trustTime();
     if (before === null || !isSame(best, before)) options.changed(best, before);
     for (const { resolve } of waiting.splice(0)) resolve(best);
   }

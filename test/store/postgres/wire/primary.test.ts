@@ -2,11 +2,13 @@ import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import { type TestContext, test } from "node:test";
 import { isTrouble } from "../../../../src/store/postgres/wire/errors.ts";
+import { parsePlace } from "../../../../src/store/postgres/wire/place.ts";
+import { watchPrimary } from "../../../../src/store/postgres/wire/primary.ts";
 import { listen } from "../../../support/listen.ts";
 import { testClock, testPorts } from "../../../support/ports.ts";
 import { noPostgres, type PostgresServer, startPostgres, startStandby } from "../../../support/postgres.ts";
 import { waitFor } from "../../../support/wait.ts";
-import { outcomeOf, statement, testWire } from "../../../support/wire.ts";
+import { outcomeOf, statement, testWire, together } from "../../../support/wire.ts";
 
 const skip = noPostgres;
 
@@ -110,6 +112,38 @@ test("an old primary that still takes writes is left after a pause of the proces
     return String(said).includes(`127.0.0.1:${old.port} is an old primary`);
   });
   assert.deepEqual(await old.ask("SELECT n FROM here"), [["1"]]);
+});
+
+test("only the server that takes writes says what time it is: no standby does, and no old primary", {
+  skip,
+}, async (t) => {
+  const [old, standby] = await startPair(t);
+  // By the clock of the second it is the day before. A function that is found before the server's own says so.
+  await old.ask(`CREATE SCHEMA late;
+    CREATE FUNCTION late.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS $$
+      SELECT pg_catalog.clock_timestamp() - CASE inet_server_port() WHEN ${old.port} THEN interval '0' ELSE interval '1 day' END
+    $$;
+    ALTER DATABASE postgres SET search_path = late, pg_catalog`);
+  await waitFor(async () => /late/.test((await standby.ask("SHOW search_path")).flat().join()));
+  // No time passes: the server is found once both have answered.
+  const { clock, log } = testPorts();
+  const daysAgo: number[] = [];
+  const primary = watchPrimary({
+    ...{ place: parsePlace(together([old.url(), standby.url()])), tls: false, clock, log, changed() {} },
+    measured: (_asked, _answered, now) => void daysAgo.push(Math.round((Date.now() - now) / 86_400_000)),
+  });
+  t.after(primary.close);
+  const ports: number[] = [];
+  const find = async () => ports.push((await primary.find()).port);
+  await find();
+  primary.question();
+  await find();
+  assert.deepEqual(daysAgo.splice(0), [0, 0]);
+  await standby.promote();
+  primary.question();
+  await find();
+  assert.deepEqual(daysAgo, [1]);
+  assert.deepEqual(ports, [old.port, old.port, standby.port]);
 });
 
 test("a host that does not answer holds up an opening for half a second", { skip }, async (t) => {
