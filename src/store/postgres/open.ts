@@ -60,6 +60,7 @@ export async function openPostgresStore(
   const runner = createRunner(surroundings, blocks, noIds(names));
   const [seconds, writes] = [createHistogram(COMMIT_BOUNDS.seconds), createHistogram(COMMIT_BOUNDS.writes)];
   let droppedAt = clock.now();
+  let isDropping = false;
 
   async function commit(batch: Batch): Promise<Result[]> {
     for (let ids = batch.kind === "videos" ? IDS : IDS_OF_MANY; ; ids *= 16) {
@@ -99,7 +100,7 @@ export async function openPostgresStore(
     committed(commit) {
       seconds.add(commit.seconds);
       writes.add(commit.writes);
-      dropReceipts();
+      void dropReceipts().catch(() => {});
     },
     onTrouble(error) {
       if (error !== null) log.error("store in trouble", { error });
@@ -108,12 +109,17 @@ export async function openPostgresStore(
     probe,
   });
 
-  function dropReceipts(): void {
+  /** Each piece has its turn among the other writes. */
+  async function dropReceipts(): Promise<void> {
     const now = clock.now();
-    if (Math.abs(now - droppedAt) < receipts.DROP_EVERY) return;
+    if (isDropping || Math.abs(now - droppedAt) < receipts.DROP_EVERY) return;
     droppedAt = now;
-    const drop = apart("audit", async (tx) => tx.write(receipts.DROP_OLD, [receipts.oldest(now)]));
-    queue.write(drop).catch(() => {});
+    isDropping = true;
+    try {
+      while (await queue.write(receipts.dropOld(now)));
+    } finally {
+      isDropping = false;
+    }
   }
 
   const read: Engine["read"] = (job) =>

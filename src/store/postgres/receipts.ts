@@ -1,7 +1,7 @@
 import { errorLine, RelayError } from "../../errors.ts";
 import { sleep } from "../../platform/timing.ts";
 import type { Clock, Random } from "../../ports.ts";
-import { sql } from "../core/tx.ts";
+import { apart, type Job, sql } from "../core/tx.ts";
 import { toQuery } from "./statements.ts";
 import type { Wire } from "./wire/open.ts";
 
@@ -21,13 +21,17 @@ const ASK = sql<[string, number], { is_commit: number }>(
    ON CONFLICT (token) DO UPDATE SET at = receipts.at RETURNING is_commit`,
 );
 
-/** Removes receipts of before; several stores may do so at once. */
-export const DROP_OLD = sql<[number]>(
+/** How many are removed at once: some milliseconds. */
+const PIECE = 1_000;
+
+const DROP_OLD = sql<[number, number]>(
   `DELETE FROM receipts WHERE token IN
-     (SELECT token FROM receipts WHERE at < ? ORDER BY at LIMIT 10000 FOR UPDATE SKIP LOCKED)`,
+     (SELECT token FROM receipts WHERE at < ? ORDER BY at LIMIT ? FOR UPDATE SKIP LOCKED)`,
 );
 
-export const oldest = (now: number) => now - KEPT;
+/** Removes a piece of those that are old by now, and gives whether there may be more; several stores may do so at once. */
+export const dropOld = (now: number): Job<boolean> =>
+  apart("audit", async (tx) => (await tx.changed(DROP_OLD, [now - KEPT, PIECE])) === PIECE);
 
 /** How often old ones are removed, in milliseconds. */
 export const DROP_EVERY = 600_000;

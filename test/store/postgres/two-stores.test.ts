@@ -12,6 +12,7 @@ import { answered } from "../../support/outcomes.ts";
 import { type TestClock, testClock, testPorts } from "../../support/ports.ts";
 import { noPostgres, testDatabase } from "../../support/postgres.ts";
 import { wireTo } from "../../support/postgres-store.ts";
+import { waitFor } from "../../support/wait.ts";
 
 const skip = noPostgres;
 
@@ -328,6 +329,25 @@ for (const isCommitted of [true, false]) {
     assert.deepEqual(await claim(), []);
   });
 }
+
+test("receipts are removed an hour after their transactions, however many there are, and none earlier", {
+  skip,
+}, async (t) => {
+  const { stores, clock, ask } = await openStores(t, 1);
+  const old = clock.now() - 3_600_000;
+  await ask(
+    `INSERT INTO receipts (token, at, is_commit) SELECT 'old' || n, ${old}, 1 FROM generate_series(1, 30000) AS n`,
+  );
+  await ask(`INSERT INTO receipts (token, at, is_commit) VALUES ('young', ${clock.now()}, 1)`);
+  const [{ post }] = stores as [Bench];
+  await post(ready("v1"));
+  const left = (of: string) => ask(`SELECT token FROM receipts WHERE token LIKE '${of}%'`);
+  assert.equal((await left("old")).length, 30_000);
+  await clock.advance(600_000);
+  await post(ready("v2"));
+  await waitFor(async () => (await left("old")).length === 0);
+  assert.equal((await left("young")).length, 1);
+});
 
 test("a database that is another program's is refused", { skip }, async (t) => {
   const { url, server, name } = await testDatabase(t);
