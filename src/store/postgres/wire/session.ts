@@ -31,6 +31,8 @@ const SETTINGS: Record<string, string> = {
   tcp_keepalives_interval: "2",
   tcp_keepalives_count: "3",
   tcp_user_timeout: "8000",
+  // Nor must what a client asked go on without it, or wait for a lock and stand in the way of others. Since PostgreSQL 14.
+  client_connection_check_interval: "2000",
   // A wait for the standby that is canceled is a success with a warning: so are a timeout's cancels.
   statement_timeout: "0",
   transaction_timeout: "0",
@@ -44,10 +46,14 @@ const values = Object.entries(SETTINGS)
   .map(([name, value]) => `('${name}', '${value}')`)
   .join(", ");
 
-/** A commit without a sync is no commit; what waits for more, or for no standby, is the operator's choice. */
+/**
+ * A commit without a sync is no commit; what waits for more, or for no standby, is the operator's choice. A system that cannot
+ * see the end of a connection refuses to look for it; Linux can.
+ */
 export const PREPARE = `SELECT set_config(known.name, wanted.value, false)
   FROM (VALUES ${values}) AS wanted (name, value) JOIN pg_settings AS known ON known.name = wanted.name
-  WHERE known.name <> 'synchronous_commit' OR known.setting = 'off'`;
+  WHERE (known.name <> 'synchronous_commit' OR known.setting = 'off')
+    AND (known.name <> 'client_connection_check_interval' OR version() ~ 'linux')`;
 
 /**
  * The timeline by the write-ahead log itself: pg_control_checkpoint() has the old one for some seconds after a promotion. A

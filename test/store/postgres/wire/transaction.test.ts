@@ -216,6 +216,29 @@ async function comesBack(wire: Wire, clock: ReturnType<typeof testClock>): Promi
   });
 }
 
+test("what a transaction asked does not go on at the server once its connection is cut, nor does what waits for a lock", {
+  skip,
+}, async (t) => {
+  const { url, server, name } = await withTable(t);
+  const clock = testClock();
+  const wire = await testWire(t, url, { ports: testPorts(clock) });
+  const active = `FROM pg_stat_activity WHERE datname = '${name}' AND state = 'active' AND wait_event_type`;
+  const holding = server.ask("BEGIN; LOCK TABLE here; SELECT pg_sleep(600)", name).catch(() => {});
+  const count = async (how: string) => Number((await server.ask(`SELECT count(*) ${active} ${how}`))[0]![0]);
+  await waitFor(async () => (await count("= 'Timeout'")) === 1);
+  const failing = ["SELECT pg_sleep(600)", "LOCK TABLE here"].map((text) =>
+    outcomeOf(wire.transaction((tx) => tx.query(statement(text)))),
+  );
+  const ours = "IN ('Timeout', 'Lock') AND application_name = 'wochit-relay'";
+  await waitFor(async () => (await count(ours)) === 2);
+  await clock.advance(5_000);
+  for (const outcome of await Promise.all(failing)) assert.ok(isCertain(outcome), String(outcome));
+  await waitFor(async () => (await count(ours)) === 0);
+  assert.equal(await count("= 'Timeout'"), 1, "the lock is held still");
+  await server.ask(`SELECT pg_terminate_backend(pid) ${active} = 'Timeout'`);
+  await holding;
+});
+
 test("work that waits for something else than an answer ends with its connection", { skip }, async (t) => {
   const { url } = await withTable(t);
   const clock = testClock();
