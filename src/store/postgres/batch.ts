@@ -6,6 +6,7 @@ import { JobTx } from "./job-tx.ts";
 import { type Kind, laneOf, locksOf, lockVideo } from "./locks.ts";
 import { createRounds } from "./rounds.ts";
 import { toQuery } from "./statements.ts";
+import { stateOf } from "./wire/errors.ts";
 import type { Transaction } from "./wire/transaction.ts";
 
 /** What a transaction offers beside its statements. */
@@ -34,6 +35,9 @@ const BEGIN = sql<[string, number, number, number, number, number, string], { fi
   `WITH receipt AS (INSERT INTO receipts (token, at, is_commit) VALUES (?, ?, 1))
    SELECT take_ids(?, ?, ?, ?) AS first, set_config('relay.node', ?, true), count_rows('commits', 1)`,
 );
+
+/** A statement before it has failed, a lock's: it was not begun. */
+const BEHIND_FAILURE = "25P02";
 
 /**
  * Runs the jobs of a batch, those of different lanes side by side. All locks are taken in the first round, in one order, so that
@@ -64,6 +68,8 @@ export function createRunner(surroundings: Surroundings, blocks: IdBlocks, readi
         return locks.map((query) => rounds.ask(place, query)).at(-1)!;
       });
       const begin = rounds.ask(lanes.length, toQuery(BEGIN, [token, at, ...blocks.ask(each * jobs.length), node]));
+      // Ids are drawn under a lock of the session: one that was left within would keep it from all stores.
+      begin.catch((error) => stateOf(error) !== BEHIND_FAILURE && transaction.cut(error));
       const [answers, { rows: drawn }] = await Promise.all([Promise.all(locked), begin]);
       const ids = blocks.open((drawn[0] as { first: number }).first, each, jobs.length);
 

@@ -13,6 +13,8 @@ export type Transaction = {
   /** What is sent in between goes out together. */
   cork(): void;
   uncork(): void;
+  /** The connection is left in a state that ROLLBACK does not undo: it is of no use any more. */
+  cut(why: Error): void;
 };
 
 /** `readonly`: it sees one moment, and writes nothing. */
@@ -105,6 +107,9 @@ export async function transact<T>(
       },
       cork: connection.cork,
       uncork: connection.uncork,
+      cut(why) {
+        if (!isOver) connection.cut(why);
+      },
     };
   }
 }
