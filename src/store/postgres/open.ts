@@ -33,10 +33,29 @@ const PROBE = sql<[]>(
 
 const probe = apart("audit", async (tx) => tx.write(PROBE, []));
 
-/** Opens the store of a database, which the relay migrates; an operator's command works beside it. */
+type Way = Pick<Wire, "transaction" | "close">;
+
+/**
+ * Opens the store of a database, which the relay migrates; an operator's command works beside it. The wire is closed with the
+ * store, and where it cannot be opened.
+ */
 export async function openPostgresStore(
+  opening: Opening,
+  wire: Way,
+  ports: Ports,
+  options: Pick<StoreOptions, "role">,
+): Promise<Store> {
+  try {
+    return await openOn(wire, opening, ports, options);
+  } catch (error) {
+    await wire.close();
+    throw error;
+  }
+}
+
+async function openOn(
+  wire: Way,
   { dataDir, settings: given }: Opening,
-  wire: Pick<Wire, "transaction" | "close">,
   { clock, log, random }: Ports,
   { role }: Pick<StoreOptions, "role">,
 ): Promise<Store> {

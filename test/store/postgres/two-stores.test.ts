@@ -349,7 +349,7 @@ test("receipts are removed an hour after their transactions, however many there 
   assert.equal((await left("young")).length, 1);
 });
 
-test("a database that is another program's is refused", { skip }, async (t) => {
+test("a database that is another program's is refused, and its connections are closed", { skip }, async (t) => {
   const { url, server, name } = await testDatabase(t);
   await server.ask("CREATE TABLE accounts (id int)", name);
   const config = configIn(tempFolder(t));
@@ -360,4 +360,8 @@ test("a database that is another program's is refused", { skip }, async (t) => {
     code: "conflict",
     message: /has tables of another program/,
   });
+  await assert.rejects(
+    wire.transaction(async () => {}),
+    /the store is closed/,
+  );
 });

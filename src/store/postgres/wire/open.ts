@@ -38,6 +38,7 @@ export type Wire = {
   server(): Server;
   /** Calls back when another system or timeline takes writes; the returned function ends that. */
   onServer(run: (server: Server, before: Server) => void): () => void;
+  /** May be called again. */
   close(): Promise<void>;
 };
 
@@ -67,9 +68,10 @@ export async function openWire({ url, ca, admit }: WireOptions, { clock, log, ra
   });
   const pool = createPool({ ...connecting, random, primary, admit: admit ?? (async () => {}) });
 
-  async function close(): Promise<void> {
-    await pool.close();
-    await primary.close();
+  let closing: Promise<void> | null = null;
+  function close(): Promise<void> {
+    closing ??= pool.close().then(primary.close);
+    return closing;
   }
 
   try {
