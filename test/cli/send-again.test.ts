@@ -63,6 +63,8 @@ test("deliveries that failed of late are found by their last attempt, however ol
     const [{ id, createdAt }] = await waitFor(async () => (await dead()).length === 2 && (await dead()));
     const since = new Date(Math.max(Date.now(), Date.parse(createdAt) + 1)).toISOString();
     assert.equal((await run(`deliveries retry ${id} --wait`)).code, 1);
+    // A first attempt that failed is an answer; the delivery is dead with its last.
+    await waitFor(async () => (await dead()).length === 2);
 
     const list = await callJson(["deliveries", "list", "--failed-since", since, ...config]);
     assert.deepEqual(
