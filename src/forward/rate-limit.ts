@@ -1,16 +1,11 @@
 import { sleep } from "../platform/timing.ts";
 import type { Clock } from "../ports.ts";
-
-/**
- * Jobs are claimed so long before their turn, in milliseconds. What is claimed can no longer be superseded, nor held by a
- * breaker or a pause, so it is not claimed earlier; a claim takes a commit, so not later either.
- */
-const AHEAD = 100;
+import { AHEAD, pacedRoom } from "../rules/schedule.ts";
 
 /** Between two looks for room, in milliseconds. */
 const SHORTEST_WAIT = 5;
 
-/** Spreads an endpoint's attempts evenly, in order of arrival. */
+/** Spreads one relay's attempts at an endpoint evenly, in order of arrival. That of several is held by their claims. */
 export type RateLimit = {
   /** How many more jobs may be claimed: whose turn comes soon. */
   room(): number;
@@ -38,10 +33,7 @@ export function createRateLimit(ratePerSecond: number | null, clock: Clock, onRo
   let isWanted = false;
   let ending: AbortSignal | null = null;
 
-  const free = () => {
-    const early = clock.elapsed() + AHEAD - Math.max(clock.elapsed(), nextStart);
-    return Math.max(0, (early < 0 ? 0 : Math.floor(early / gap) + 1) - entered);
-  };
+  const free = () => Math.max(0, pacedRoom(nextStart, clock.elapsed(), gap) - entered);
 
   async function awaitRoom(signal: AbortSignal): Promise<void> {
     if (isWaiting) return;

@@ -1,4 +1,4 @@
-/** When failed work is tried again. Pure: the time and the random numbers are arguments. All times are milliseconds. */
+/** When work is tried, and tried again. Pure: the time and the random numbers are arguments. All times are milliseconds. */
 
 export const SECOND = 1_000;
 const MINUTE = 60_000;
@@ -80,4 +80,16 @@ export function nextWait(
  */
 export function dueAfter(scheduledAt: number, { now, retryAfter }: { now: number; retryAfter: number }): number {
   return Math.max(scheduledAt, Math.min(now + retryAfter, Math.max(now, scheduledAt) + HINT_LIMIT));
+}
+
+/**
+ * Deliveries to an endpoint with a rate are claimed this long before their turn. What is claimed can no longer be superseded,
+ * nor held by a breaker or a pause, so it is not claimed earlier; a claim takes a commit, so not later either.
+ */
+export const AHEAD = 100;
+
+/** How many may be claimed now, where the next one's turn is at `nextStart`, and each other's `gap` after the one before it. */
+export function pacedRoom(nextStart: number, now: number, gap: number): number {
+  const early = now + AHEAD - Math.max(now, nextStart);
+  return early < 0 ? 0 : Math.floor(early / gap) + 1;
 }

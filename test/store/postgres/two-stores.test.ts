@@ -136,6 +136,31 @@ test("an endpoint's concurrency holds for all stores together", { skip }, async 
   assert.equal((await claim(rest, free)).length, 1);
 });
 
+test("an endpoint's rate holds for all stores together, and a claim says when there is room again", {
+  skip,
+}, async (t) => {
+  const { stores, clock } = await openStores(t, 3, { input: plain({ ratePerSecond: 20, concurrency: 99 }) });
+  for (let n = 0; n < 40; n++) await stores[0]!.post(remove(`v${n}`));
+  const claimAll = async () => {
+    const now = clock.now();
+    const claims = stores.map(({ store }) =>
+      store.claimDeliveries({ endpoint: "cms", now, limit: 9, leaseFor: 30_000 }),
+    );
+    return Promise.all(claims);
+  };
+  const begun = clock.now();
+  let claimed = 0;
+  while (clock.now() < begun + 1_000) {
+    const found = await claimAll();
+    claimed += found.flatMap(({ jobs }) => jobs).length;
+    const next = Math.min(...found.map(({ nextDue }) => nextDue!));
+    assert.ok(next > clock.now() && next <= clock.now() + 50, `${next - clock.now()} ms`);
+    await clock.advance(next - clock.now());
+  }
+  // As many as begin within a second, and in the tenth of one after it.
+  assert.ok(claimed >= 20 && claimed <= 23, `${claimed}`);
+});
+
 test("a store frees what it holds itself, and no other's", { skip }, async (t) => {
   const { stores, clock } = await openStores(t, 2, { input: plain({ concurrency: 99 }) });
   const [one, other] = stores as [Bench, Bench];

@@ -11,6 +11,7 @@ import * as endpoints from "./endpoints.ts";
 import * as gates from "./gates.ts";
 import * as lanes from "./lanes.ts";
 import { type DeliveryRow, isUnderWay } from "./lanes.ts";
+import * as pace from "./pace.ts";
 
 /**
  * A claim looks this often for jobs among gates whose time has come, and among what others of its lane stand before now, so
@@ -112,18 +113,19 @@ export async function claim(tx: Tx, wish: ClaimWish & { endpoint: string }): Pro
   const standing = await endpoints.read(tx, endpoint);
   if (endpoints.isPaused(standing)) return [];
   if (standing.health?.breaker) return probe(tx, standing, wish);
-  const limit = await room(tx, standing, wish);
+  const limit = Math.min(await room(tx, standing, wish), pace.room(tx, standing, now));
   const isErasing = await erasures.isAny(tx);
   const jobs: DeliveryJob[] = [];
-  for (let looks = 0; jobs.length < limit; looks++) {
-    if (looks === MAX_LOOKS) return { jobs, isMore: true };
+  let looks = 0;
+  for (; jobs.length < limit && looks < MAX_LOOKS; looks++) {
     const rows = await held(tx, () => tx.all(DUE, [endpoint, now, limit - jobs.length]));
     if (rows.length === 0) break;
     for (const row of rows) {
       if (await mayGo(tx, row, isErasing, now)) jobs.push(await lease(tx, row, now, wish.leaseFor));
     }
   }
-  return jobs;
+  pace.use(tx, endpoint, standing, { count: jobs.length, now });
+  return jobs.length < limit && looks === MAX_LOOKS ? { jobs, isMore: true } : jobs;
 }
 
 /** Whether one that is due is sent now; else it is not due any longer. */
@@ -211,7 +213,7 @@ export async function nextDue(tx: Tx, endpoint: string): Promise<number | null> 
   const due = first?.due ?? null;
   if (endpoints.isPaused(standing) || due === null) return null;
   const { health, probing } = standing;
-  if (!health?.breaker) return due;
+  if (!health?.breaker) return Math.max(due, pace.from(tx, standing, tx.now()));
   const [asked, running] = await Promise.all([
     tx.get(FIRST_ASKED, [endpoint]),
     probing === null ? undefined : tx.get(BY_ID, [probing]),

@@ -15,9 +15,14 @@ type EndpointRow = {
   gone: number;
   health: string | null;
   probing: number | null;
+  /** Only where several relays share the store. */
+  next_start?: number;
 };
 
-/** What an endpoint is held to: `choice` is null for one that is in the config no longer. */
+/**
+ * What an endpoint is held to: `choice` is null for one that is in the config no longer. `nextStart`: when the next delivery may
+ * begin, by the rate that several relays keep together.
+ */
 export type Standing = {
   choice: EndpointSettings | null;
   pausedAt: number | null;
@@ -25,6 +30,7 @@ export type Standing = {
   gone: number;
   health: Health | null;
   probing: number | null;
+  nextStart: number;
 };
 
 // The state of endpoints. One of which nothing is known has no row.
@@ -75,6 +81,7 @@ export async function read(tx: Tx, endpoint: string): Promise<Standing> {
     gone: row?.gone ?? 0,
     health: readHealth(row?.health ?? null),
     probing: row?.probing ?? null,
+    nextStart: row?.next_start ?? 0,
   };
 }
 

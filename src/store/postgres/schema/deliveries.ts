@@ -64,6 +64,7 @@ export const DELIVERIES = [
   )`,
 
   `CREATE TABLE endpoints (
-    id TEXT PRIMARY KEY, paused_at int8, reason TEXT, gone int8 NOT NULL DEFAULT 0, health TEXT, probing int8
+    id TEXT PRIMARY KEY, paused_at int8, reason TEXT, gone int8 NOT NULL DEFAULT 0, health TEXT, probing int8,
+    next_start float8 NOT NULL DEFAULT 0     -- of one with a rate: when the next may begin
   ) WITH (fillfactor = 50)`,
 ];
