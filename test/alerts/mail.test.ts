@@ -66,7 +66,7 @@ test("a relay sends a mail for what begins, by a server that asks for a login ov
   t.after(() => relay.close());
   const headers = { "content-type": "application/json", "x-forwarded-for": "198.51.100.7" };
   await fetch(relay.webhooks, { method: "POST", headers, body: JSON.stringify(ready("v1")) });
-  await waitFor(() => server.mails.length > 0, 20_000);
+  await waitFor(() => server.mails.length > 0);
   const [mail] = server.mails;
   assert.deepEqual([mail!.from, mail!.to, mail!.user, mail!.isSecure], [USER, ["ops@example.com"], USER, true]);
   assert.match(
@@ -149,16 +149,18 @@ test("a mail server may think for minutes before it takes a mail, which comes on
   t.after(() => relay.close());
   const headers = { "content-type": "application/json", "x-forwarded-for": "198.51.100.7" };
   await fetch(relay.webhooks, { method: "POST", headers, body: JSON.stringify(ready("v1")) });
-  await waitFor(() => server.mails.length > 0 && program.requests.length > 0, 20_000);
+  await waitFor(() => server.mails.length > 0 && program.requests.length > 0);
   const begun = ports.clock.elapsed();
+  // It may have been tried more than once before.
+  const tried = program.requests.length;
   program.answer(200);
-  await waitFor(() => program.requests.length === 2, 30_000);
-  await waitFor(() => ports.clock.elapsed() - begun > 150_000, 30_000);
+  await waitFor(() => program.requests.length > tried);
+  await waitFor(() => ports.clock.elapsed() - begun > 150_000);
   answer();
   const receivers = await waitFor(async () => {
     const [found] = await callJson(["alerts", "list", "--config", relay.configPath]);
     return found.receivers.every(({ waiting }: { waiting: number }) => waiting === 0) && found.receivers;
-  }, 20_000);
+  });
   assert.deepEqual(
     receivers.map(({ failingSince, error }: { failingSince: string | null; error: string | null }) => [
       failingSince,

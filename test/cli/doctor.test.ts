@@ -11,8 +11,9 @@ import { tempFolder } from "../support/folder.ts";
 import { listen } from "../support/listen.ts";
 import { testPorts } from "../support/ports.ts";
 import { openReceiver } from "../support/receiver.ts";
-import { freePort, startRelay } from "../support/relay-in-folder.ts";
+import { startRelay } from "../support/relay-in-folder.ts";
 import { openSeeded, ready } from "../support/seeded.ts";
+import { lastingPort } from "../support/serve-process.ts";
 import { callCli, runCli } from "../support/spawn.ts";
 import { AUTHORITY, openTlsServer, pemFiles } from "../support/tls-server.ts";
 import { waitFor } from "../support/wait.ts";
@@ -113,7 +114,7 @@ test("beside a running relay all of it is looked at, and all is left as it was",
 
 test("a relay that answers nothing, and another one at its address", async (t) => {
   const seeded = await openSeeded(t);
-  const port = await freePort();
+  const port = await lastingPort();
   const path = join(seeded.dir, "other.json");
   const config = {
     dataDir: seeded.config.dataDir,
@@ -195,7 +196,7 @@ test("endpoints: refused, stalled, broken, moved and unknown ones have different
     return request.path === "/stalled" ? "hang" : 502;
   });
   t.after(() => app.close());
-  const closed = await freePort();
+  const closed = await lastingPort();
   const path = writeConfig(t, {
     endpoints: [
       endpoint("stalled", `${app.url}/stalled`, { timeout: "300ms" }),
@@ -259,7 +260,10 @@ test("certificates: a trusted one, one of an unknown issuer, one for another nam
 });
 
 test("the clock of an app that is minutes off is a failure", async (t) => {
-  const app = await openReceiver({ status: 200, headers: { date: new Date(Date.now() + 300_000).toUTCString() } });
+  const app = await openReceiver(() => ({
+    status: 200,
+    headers: { date: new Date(Date.now() + 300_000).toUTCString() },
+  }));
   t.after(() => app.close());
   const { code, said } = await diagnose(writeConfig(t, { endpoints: [endpoint("cms", app.url)] }));
   assert.equal(code, 1);

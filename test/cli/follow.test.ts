@@ -163,18 +163,22 @@ test("deliveries list --follow shows what is made, and how each attempt ends, al
       jsonLines(text.slice(0, text.lastIndexOf("\n") + 1)).map(({ videoId, state }) => `${videoId} ${state}`);
     return { rows, shows: (wanted: string[]) => waitFor(() => rows().join() === wanted.join()), child, ended };
   };
+  await seeded.take(ready("v0"));
+  await seeded.deliver("app", "delivered");
+  await seeded.deliver("archive", "dead");
   for (const id of ["v1", "v2", "v3"]) await seeded.take({ type: "draft.new", wochitVideoId: id });
-  const all = seen(["--limit", "1"]);
-  const dead = seen(["--limit", "0", "--state", "dead"]);
+  const all = seen(["--limit", "1", "--endpoint", "app"]);
+  const dead = seen(["--limit", "1", "--state", "dead"]);
+  // Both are at it before anything happens.
   await all.shows(["v3 pending"]);
-  await waitFor(() => dead.child.stdout !== null);
+  await dead.shows(["v0 dead"]);
   await seeded.deliver("app", "retry");
   await all.shows(["v3 pending", "v1 pending", "v2 pending", "v3 pending"]);
   await seeded.take({ type: "draft.new", wochitVideoId: "v4" });
   await all.shows(["v3 pending", "v1 pending", "v2 pending", "v3 pending", "v4 pending"]);
   await seeded.deliver("app", "dead");
   await all.shows(["v3 pending", "v1 pending", "v2 pending", "v3 pending", "v4 pending", "v4 dead"]);
-  await dead.shows(["v4 dead"]);
+  await dead.shows(["v0 dead", "v4 dead"]);
   // Deno reports a child that its own `kill` has ended as ended by the signal.
   process.kill(all.child.pid!, "SIGTERM");
   assert.equal((await all.ended).code, 0);

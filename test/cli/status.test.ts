@@ -77,6 +77,7 @@ test("status is one screen, however much waits and is wrong, and says of each th
 
 test("status says since when the relay runs and of which version; where nothing is wrong, that", async (t) => {
   const { config } = await serve(t, tempFolder(t));
+  await waitFor(() => existsSync(join(config, "../data/relay.run")));
   const { stdout } = await callCli(["status", "--config", config]);
   assert.match(stdout, /^relay +runs since \S+ \S+ \(.*\), version \d+\.\d+\.\d+/m);
   assert.match(stdout, /^disk +\S+ \S+ free of \S+ \S+$/m);

@@ -12,9 +12,9 @@ import { runArchiveKills } from "../support/archiving/kill.ts";
 import { runWhole } from "../support/archiving/whole.ts";
 import { SECRET } from "../support/config.ts";
 import { openReceiver } from "../support/receiver.ts";
-import { endpointTo, freePort } from "../support/relay-in-folder.ts";
+import { endpointTo } from "../support/relay-in-folder.ts";
 import { noS3, shareS3Server } from "../support/s3-server.ts";
-import { spawnServe } from "../support/serve-process.ts";
+import { lastingPort, spawnServe } from "../support/serve-process.ts";
 import { runCli } from "../support/spawn.ts";
 import { waitFor } from "../support/wait.ts";
 import { isWhole } from "../support/whole.ts";
@@ -63,7 +63,7 @@ test("a bucket: the same", { skip: noS3 }, async (t) => live(t, await inBucket()
 async function live(t: TestContext, { input, texts }: Where): Promise<void> {
   const app = await openReceiver();
   t.after(() => app.close());
-  const port = await freePort();
+  const port = await lastingPort();
   const events = ["v1", "v2", "v1"].map((wochitVideoId) => ({ type: "video.delete", wochitVideoId }));
   const at = await openAged(t, events, {
     input: {

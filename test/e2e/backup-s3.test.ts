@@ -6,9 +6,9 @@ import { HeadObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import type { ConfigInput } from "../../src/config/schema.ts";
 import { tempFolder } from "../support/folder.ts";
 import { openReceiver } from "../support/receiver.ts";
-import { endpointTo, freePort } from "../support/relay-in-folder.ts";
+import { endpointTo } from "../support/relay-in-folder.ts";
 import { noS3, shareS3Server } from "../support/s3-server.ts";
-import { spawnServe } from "../support/serve-process.ts";
+import { lastingPort, spawnServe } from "../support/serve-process.ts";
 import { callJson, runCli } from "../support/spawn.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -32,7 +32,7 @@ async function settle(t: TestContext, app: string) {
     server,
     bucket,
     async life(name: string, input: ConfigInput = {}) {
-      const port = await freePort();
+      const port = await lastingPort();
       const configPath = join(dir, `${name}.json`);
       const config: ConfigInput = {
         dataDir: name,

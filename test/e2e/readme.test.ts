@@ -5,8 +5,7 @@ import { join, resolve } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { tempFolder } from "../support/folder.ts";
-import { freePort } from "../support/relay-in-folder.ts";
-import { spawnServe } from "../support/serve-process.ts";
+import { lastingPort, spawnServe } from "../support/serve-process.ts";
 import { callJson, runCli } from "../support/spawn.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -15,7 +14,7 @@ import { waitFor } from "../support/wait.ts";
 const STEPS = /^## Five minutes[^\n]*\n([\s\S]*?)^## /m.exec(readFileSync("README.md", "utf8"))![1]!;
 
 test("the steps of the README lead to the first delivery", async (t) => {
-  const [port, appPort] = [await freePort(), await freePort()];
+  const [port, appPort] = [await lastingPort(), await lastingPort()];
   const steps = STEPS.replaceAll("127.0.0.1:8080", `127.0.0.1:${port}`)
     .replaceAll("127.0.0.1:3000", `127.0.0.1:${appPort}`)
     .replaceAll("listen(3000,", `listen(${appPort},`);

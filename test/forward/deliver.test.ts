@@ -27,7 +27,7 @@ import { MEDIUM } from "../message/medium.ts";
 import { sha256Of } from "../support/bytes.ts";
 import { listen } from "../support/listen.ts";
 import { testMetrics } from "../support/metrics.ts";
-import { freePort } from "../support/relay-in-folder.ts";
+import { lastingPort } from "../support/serve-process.ts";
 
 const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const OLD_SECRET = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -478,7 +478,7 @@ test("an answer of up to 64 KiB is read to its end, so that the connection serve
 });
 
 test("an endpoint that is not there is a failure with the system's word for it", async (t) => {
-  const gone = await freePort();
+  const gone = await lastingPort();
   const { settle } = await setUp(t, ok, { url: `http://user:passsecret@127.0.0.1:${gone}/?key=querysecret` });
   const outcome = await settle();
   assert.deepEqual([outcome.failure, outcome.attempt.status, outcome.isLast], ["connection", null, false]);
@@ -645,7 +645,7 @@ test("each attempt is counted by what it came to, and a delivery by how it ended
   };
   const tried: Partial<DeliverySettled> = { state: "pending", nextAttemptAt: 0 };
   const ended = ["attempted cms 2xx", "deliverySettled cms delivered"];
-  const gone = `http://127.0.0.1:${await freePort()}/`;
+  const gone = `http://127.0.0.1:${await lastingPort()}/`;
   const silent: Answer = () => {};
   assert.deepEqual(await reported(ok, {}, {}), ended);
   assert.deepEqual(await reported(ok, {}, { isProbe: true }), ended);

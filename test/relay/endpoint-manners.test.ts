@@ -7,7 +7,7 @@ import { tempFolder } from "../support/folder.ts";
 import { send } from "../support/front-door.ts";
 import { listen } from "../support/listen.ts";
 import { openReceiver } from "../support/receiver.ts";
-import { endpointTo, freePort, startRelay } from "../support/relay-in-folder.ts";
+import { endpointTo, startRelay } from "../support/relay-in-folder.ts";
 import { lastingPort, spawnServe } from "../support/serve-process.ts";
 import { callCli } from "../support/spawn.ts";
 import { waitFor } from "../support/wait.ts";
@@ -85,7 +85,7 @@ test("credentials in an endpoint's URL are sent, and shown nowhere: logs, lists,
   const withLogin = (url: string) => url.replace("//", `//${user}:${encodeURIComponent(password)}@`);
   const app = await openReceiver();
   const notices = ["relay.endpoint.failing", "relay.delivery.dead"];
-  const gone = `http://127.0.0.1:${await freePort()}`;
+  const gone = `http://127.0.0.1:${await lastingPort()}`;
   const relay = await startRelay({
     endpoints: [
       endpointTo(withLogin(app.url), { events: ["draft.*", ...notices] }),

@@ -7,7 +7,8 @@ import { openStore } from "../../src/store/open.ts";
 import { type Answer, send } from "../support/front-door.ts";
 import { listen } from "../support/listen.ts";
 import { openReceiver } from "../support/receiver.ts";
-import { endpointTo, freePort, startRelay } from "../support/relay-in-folder.ts";
+import { endpointTo, startRelay } from "../support/relay-in-folder.ts";
+import { lastingPort } from "../support/serve-process.ts";
 import { waitFor } from "../support/wait.ts";
 
 const remove = (videoId: string) => JSON.stringify({ type: "video.delete", wochitVideoId: videoId });
@@ -59,7 +60,7 @@ test("an endpoint that is taken out of the config keeps its deliveries until it 
 
 test("an endpoint that hangs or is not there costs the others nothing", async (t) => {
   const [app, hanging] = await Promise.all([openReceiver(200), openReceiver("hang")]);
-  const nowhere = await freePort();
+  const nowhere = await lastingPort();
   const relay = await startRelay({
     endpoints: [
       endpointTo(hanging.url, { id: "hanging", timeout: "30s", concurrency: 2 }),

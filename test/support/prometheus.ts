@@ -4,7 +4,7 @@ import { join } from "node:path";
 import process from "node:process";
 import type { TestContext } from "node:test";
 import { tempFolder } from "./folder.ts";
-import { freePort } from "./relay-in-folder.ts";
+import { lastingPort } from "./serve-process.ts";
 import { finishInTime } from "./spawn.ts";
 import { waitFor } from "./wait.ts";
 
@@ -43,7 +43,7 @@ export async function startPrometheus(
       ],
     }),
   );
-  const address = `127.0.0.1:${await freePort()}`;
+  const address = `127.0.0.1:${await lastingPort()}`;
   const flags = [`--config.file=${config}`, `--storage.tsdb.path=${join(dir, "data")}`];
   const child = spawn("prometheus", [...flags, `--web.listen-address=${address}`], { stdio: "ignore" });
   const ended = new Promise((resolve) => child.once("exit", resolve));

@@ -1,13 +1,12 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { loadConfig } from "../../src/config/load.ts";
 import type { Config, ConfigInput } from "../../src/config/schema.ts";
 import { openRelay, type Relay } from "../../src/relay.ts";
-import { listen } from "./listen.ts";
 import { type RealPorts, realPorts } from "./real-ports.ts";
+import { lastingPort } from "./serve-process.ts";
 
 /** The program as a user starts it, under this very runtime: here the process's own main file is a test. */
 const PROGRAM = {
@@ -124,16 +123,9 @@ export function endpointTo(url: string, overrides: Partial<EndpointInput> = {}):
 async function onFreePort<T>(open: (port: number) => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
-      return await open(await freePort());
+      return await open(await lastingPort());
     } catch (error) {
       if (tries === 3 || !/EADDRINUSE/.test(String((error as Error).message))) throw error;
     }
   }
-}
-
-/** A port of 127.0.0.1 that nobody listens on just now. */
-export async function freePort(): Promise<number> {
-  const { port, close } = await listen(null, createServer());
-  await close();
-  return port;
 }

@@ -152,11 +152,11 @@ function answers(port: number): Promise<boolean> {
 
 /**
  * A port of 127.0.0.1 for a server that goes and comes back: below the ranges that systems take for outgoing
- * connections, or one of those would sooner or later sit on it while the server is away.
+ * connections, or one of those would sooner or later sit on it while the server is away. Above 10080, which fetch refuses.
  */
 export async function lastingPort(): Promise<number> {
   for (let tries = 0; tries < 100; tries++) {
-    const port = 10_000 + Math.floor(Math.random() * 20_000);
+    const port = 11_000 + Math.floor(Math.random() * 19_000);
     const server = createServer();
     const free = await new Promise<boolean>((resolve) => {
       server.once("error", () => resolve(false));

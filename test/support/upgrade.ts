@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SECRET } from "./config.ts";
 import { openReceiver } from "./receiver.ts";
-import { freePort } from "./relay-in-folder.ts";
 import { type Holder, supervise } from "./restarts.ts";
+import { lastingPort } from "./serve-process.ts";
 import { type Connections, type LoadReport, postSteadily } from "./steady-load.ts";
 import { waitFor } from "./wait.ts";
 
@@ -34,7 +34,7 @@ export async function runUpgrades(options: {
   restarts: number;
 }): Promise<UpgradeReport> {
   const { command, holder, dir, rate, seconds } = options;
-  const port = await freePort();
+  const port = await lastingPort();
   const app = await openReceiver();
   const config = join(dir, "config.json");
   mkdirSync(dir, { recursive: true });

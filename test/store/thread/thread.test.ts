@@ -18,8 +18,7 @@ import { noRecorder, recordDisk } from "../../support/disk/recorder.ts";
 import { tempFolder } from "../../support/folder.ts";
 
 import { type TestClock, testPorts } from "../../support/ports.ts";
-import { freePort } from "../../support/relay-in-folder.ts";
-import { type ServeProcess, spawnServe } from "../../support/serve-process.ts";
+import { lastingPort, type ServeProcess, spawnServe } from "../../support/serve-process.ts";
 import { waitFor } from "../../support/wait.ts";
 import { isWhole } from "../../support/whole.ts";
 
@@ -187,7 +186,7 @@ test("without events a probe is committed all the while, so that a disk that doe
 
 async function serve(t: TestContext, env: (dir: string) => Record<string, string>) {
   const dir = tempFolder(t);
-  const port = await freePort();
+  const port = await lastingPort();
   const dataDir = join(dir, "data");
   mkdirSync(dataDir, { mode: 0o700 });
   const configPath = join(dir, "config.json");
@@ -233,13 +232,23 @@ test("while the disk does not answer, all that needs no commit is answered", { s
 test("a relay whose store's thread dies ends, and says why", {
   skip: "Deno" in globalThis && "the thread is made to die by NODE_OPTIONS",
 }, async (t) => {
+  let die = "";
   const { relay, post } = await serve(t, (dir) => {
     const trap = join(dir, "trap.mjs");
-    const die = "setTimeout(() => { throw new Error('died for a test'); }, 1_000)";
-    writeFileSync(trap, `import { isMainThread } from "node:worker_threads";\nif (!isMainThread) ${die};\n`);
+    die = join(dir, "die");
+    writeFileSync(
+      trap,
+      `import { existsSync } from "node:fs";
+      import { isMainThread } from "node:worker_threads";
+      const look = () => {
+        if (existsSync(${JSON.stringify(die)})) throw new Error("died for a test");
+      };
+      if (!isMainThread) setInterval(look, 20).unref();`,
+    );
     return { NODE_OPTIONS: `--import ${trap}` };
   });
   assert.equal(await post("v1"), 200);
+  writeFileSync(die, "");
   assert.deepEqual(await relay.ended, { code: 1, signal: null });
   assert.match(relay.lastLines().join("\n"), /the store's thread ended: died for a test/);
 });

@@ -10,8 +10,8 @@ import type { S3Target } from "../../../src/targets/s3/options.ts";
 import { aboutOf, put } from "../../contracts/mirror-target.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { listen } from "../../support/listen.ts";
-import { freePort } from "../../support/relay-in-folder.ts";
 import { s3Target } from "../../support/s3-server.ts";
+import { lastingPort } from "../../support/serve-process.ts";
 
 // What a store may answer, played by a server of a few lines: whether the operator is told what to do.
 
@@ -91,7 +91,7 @@ test("a store that breaks the connection, or never answers, is said within the t
 });
 
 test("nothing listening, a name that is not known, and no TLS where TLS was asked for", async (t) => {
-  const gone = await openAt(t, { endpoint: `http://127.0.0.1:${await freePort()}` });
+  const gone = await openAt(t, { endpoint: `http://127.0.0.1:${await lastingPort()}` });
   assert.match(await failing(gone.head("a")), /nothing listens at 127\.0\.0\.1:\d+: .*mirror\.target\.endpoint/);
   const unknown = await openAt(t, { endpoint: "http://nowhere.invalid:9000" });
   assert.match(await failing(unknown.head("a")), /nowhere\.invalid:9000 (is not known|cannot be looked up)/);
