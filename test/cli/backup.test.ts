@@ -266,18 +266,24 @@ test("what a killed run left under another name goes with the next backup; what 
   const { file, flags, backups, config } = await settle(t, { isLarge: true });
   mkdirSync(join(config.dataDir, "media"));
   const part = join(backups, ".a.db.relay-part");
-  const started = async (...args: string[]) => {
-    const child = spawnCli(["backup", ...args, ...flags]);
-    t.after(() => child.kill("SIGKILL"));
-    return { child, ended: finish(child) };
+  /** A backup that is half made when it gets this signal. One that was whole before: once more. */
+  const signaled = async (signal: NodeJS.Signals) => {
+    for (;;) {
+      const child = spawnCli(["backup", file, ...flags]);
+      t.after(() => child.kill("SIGKILL"));
+      const ended = finish(child);
+      await waitFor(() => existsSync(file) || statSync(part).size > 2 ** 20);
+      process.kill(child.pid!, signal);
+      if (signal === "SIGKILL") await ended;
+      if (!existsSync(file) && existsSync(part)) return { child, ended };
+      child.kill("SIGCONT");
+      await ended;
+      rmSync(file);
+    }
   };
-  const begun = (path: string) => waitFor(() => existsSync(path) && statSync(path).size > 2 ** 20);
   const next = async (name: string) => assert.equal((await callCli(["backup", join(backups, name), ...flags])).code, 0);
 
-  const killed = await started(file);
-  await begun(part);
-  killed.child.kill("SIGKILL");
-  await killed.ended;
+  await signaled("SIGKILL");
   age(part, 61);
   const others = [".notes.part", "plain.relay-part"].map((name) => join(backups, name));
   for (const path of others) {
@@ -287,9 +293,7 @@ test("what a killed run left under another name goes with the next backup; what 
   await next("b.db");
   assert.deepEqual(readdirSync(backups).sort(), [...others.map((path) => basename(path)), "b.db"].sort());
 
-  const slow = await started(file);
-  await begun(part);
-  process.kill(slow.child.pid!, "SIGSTOP");
+  const slow = await signaled("SIGSTOP");
   age(part, 90_000);
   await next("b.db");
   assert.ok(existsSync(part), "it is at work");
@@ -302,12 +306,24 @@ test("what a killed run into the target left goes with the next backup of any ki
   const { flags, backups, config } = await settle(t, { isLarge: true });
   mkdirSync(join(config.dataDir, "media"));
   const folders = () => readdirSync(config.dataDir).filter((name) => name.startsWith(".backup-"));
-  const child = spawnCli(["backup", "--to-target", ...flags]);
-  const ended = finish(child);
-  t.after(() => child.kill("SIGKILL"));
   const inside = () => folders().flatMap((name) => readdirSync(join(config.dataDir, name)));
-  await waitFor(() => inside().some((name) => name.endsWith(".relay-part-journal")));
-  process.kill(child.pid!, "SIGSTOP");
+  /** A backup that stands still half made. One that was whole before: once more. */
+  const stopped = async () => {
+    for (;;) {
+      const child = spawnCli(["backup", "--to-target", ...flags]);
+      t.after(() => child.kill("SIGKILL"));
+      let isOver = false;
+      const ended = finish(child).finally(() => {
+        isOver = true;
+      });
+      await waitFor(() => isOver || inside().some((name) => name.endsWith(".relay-part-journal")));
+      if (!isOver) process.kill(child.pid!, "SIGSTOP");
+      if (folders().length > 0) return { child, ended };
+      child.kill("SIGCONT");
+      await ended;
+    }
+  };
+  const { child, ended } = await stopped();
   const [folder] = folders();
   const old = () => age(join(config.dataDir, folder!), 90_000);
   old();

@@ -129,7 +129,7 @@ test("an open page takes what is new by itself, and nothing under the reader's h
   );
   let isWell = false;
   const { port, event, get, post } = await openDashboard(t, {
-    endpoints: [endpointTo(app.url, { retry: ["30s"] })],
+    endpoints: [endpointTo(app.url, { retry: ["1h"] })],
     mirror: { enabled: false },
   });
   const first = await event({ wochitVideoId: "v1", title: "First" });

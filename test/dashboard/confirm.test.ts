@@ -112,7 +112,8 @@ test("chosen ones are named by their ids; a single one is done at once, and lead
   assert.equal(hiddenIn((await relay.page(`/confirm?do=retry&id=${b}`)).text).to, `/deliveries/${b}`);
   const elsewhere = await relay.page(`/confirm?do=retry&id=${a}&to=${encodeURIComponent("//evil.example/")}`);
   assert.doesNotMatch(elsewhere.text, /evil/);
-  await waitFor(async () => (await relay.dead()).length === 2);
+  await waitFor(async () => (await relay.get(`/deliveries/${c}`)).json.state === "delivered");
+  assert.equal((await relay.dead()).length, 2);
   const gone = await relay.form("/confirm", { do: "cancel", id: c!, expect: "1" });
   assert.equal(gone.status, 409);
 });

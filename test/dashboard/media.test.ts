@@ -86,8 +86,8 @@ test("one that has no copy is tried again by a button, which leads back to the l
   const [{ id }] = await media();
   assert.match((await page("/media")).text, /aria-current="page">Nearest deadline <span class="n soft">1</);
   assert.match((await page("/media?by=deadline")).text, /name="to" value="\/media\?by=deadline"/);
-  files.isWell = true;
   const { status, headers } = await form(`/media/${id}/retry`, { to: "/media?by=deadline" });
+  files.isWell = true;
   assert.deepEqual([status, headers.location], [303, "/media?by=deadline&done=tried"]);
   assert.match((await page("/media?by=deadline&done=tried")).text, /It is downloaded again/);
   await waitFor(async () => (await media("?state=mirrored")).length === 1);
@@ -111,8 +111,8 @@ test("many are tried again after a question, whose count is binding", async (t) 
   const fewer = await form("/confirm", { ...fields, expect: "2" });
   assert.equal(fewer.status, 409);
   assert.match(fewer.text, /3 match by now, 2 were confirmed/);
-  files.isWell = true;
   const { status, headers } = await form("/confirm", fields);
+  files.isWell = true;
   assert.deepEqual([status, headers.location], [303, "/media?state=pending&done=tried-many&n=3"]);
   await waitFor(async () => (await media("?state=mirrored")).length === 3);
   const deeds = (await get("/audit")).json.data.filter(({ verb }: { verb: string }) => verb === "media retry");

@@ -145,8 +145,10 @@ test("a download that came to nothing is begun again from its video's page", asy
   const night = await openNight(t);
   const id = await night.event({ wochitVideoId: "v1", thumbnailUrl: "not a link at all" });
   await night.login();
-  const { media } = await night.shown(id);
-  assert.equal(media[0].state, "failed");
+  const { media } = await waitFor(async () => {
+    const found = await night.shown(id);
+    return found.media[0].state === "failed" && found;
+  });
   const { text } = await night.page("/videos/v1");
   assert.match(text, new RegExp(`action="/videos/v1/media/${media[0].id}/retry"`));
   const done = await night.form(`/videos/v1/media/${media[0].id}/retry`);

@@ -91,9 +91,10 @@ test("a relay whose machine is gone goes on from the backup that it made itself 
   }
   const whole = () => first.made.filter(({ events }) => events === EVENTS).length;
   await waitFor(() => whole() >= 3);
-  await waitFor(() => app.requests.length >= EVENTS);
+  const arrived = () => new Set(app.requests.map(({ headers }) => headers["webhook-id"]));
+  await waitFor(() => arrived().size === EVENTS);
   await relay.kill();
-  const tried = new Set(app.requests.map(({ headers }) => headers["webhook-id"]));
+  const tried = arrived();
   const taken = await first.events();
   assert.equal(taken.length, EVENTS);
   const kept = await backups();
@@ -126,7 +127,6 @@ test("a relay whose machine is gone goes on from the backup that it made itself 
   app.requests.length = 0;
   app.answer(200);
   await second.start().ready();
-  const arrived = () => new Set(app.requests.map(({ headers }) => headers["webhook-id"]));
   await waitFor(() => arrived().size >= EVENTS);
   assert.deepEqual(arrived(), tried, "under the ids that the app may have seen already");
 });
@@ -153,7 +153,9 @@ test("backup --to-target puts a copy into the bucket; a bucket that is away is o
   // A store that takes its time: that is part of how long it took.
   server.hang(true);
   const slow = run("backup", "--to-target");
-  await new Promise((resolve) => setTimeout(resolve, 4_000));
+  // It is at it by then.
+  await waitFor(() => readdirSync(dataDir).some((name) => name.startsWith(".backup-")));
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
   server.hang(false);
   const took = /checked, in (\d+\.\d) s/.exec((await slow).stdout)![1];
   assert.ok(Number(took) > 2, `${took} s`);

@@ -183,13 +183,13 @@ test("a produced video's thumbnail outlives its draft, also where an autosave ha
 
 test("a video that is announced again before its copy went keeps it", () =>
   withStage(
-    { mirror: { ...DELETES, deleteAfter: "2m" } },
+    { mirror: { ...DELETES, deleteAfter: "5m" } },
     async (stage) => {
       const { relay, send, delivery } = stage;
       const { video, links } = await produce(stage);
       await send("video.delete");
       await delivery((await send("video.ready", links())).id);
-      await sleep(2_000 + WELL_AFTER);
+      await sleep(5_000 + WELL_AFTER);
       assert.ok(existsSync(copyOf(relay, "video.mp4")));
       assert.equal((await statesOf(relay)).includes("video mirrored"), true);
       assert.equal(video.counts.downloads, 1);

@@ -18,7 +18,7 @@ import { type TestContext, test } from "node:test";
 import type { ConfigInput } from "../../src/config/schema.ts";
 import { listen } from "../support/listen.ts";
 import { mountSmallDisk, noMounts, type SmallDisk } from "../support/mounts.ts";
-import { testClock } from "../support/ports.ts";
+import { type TestClock, testClock } from "../support/ports.ts";
 import { withProvider } from "../support/provider.ts";
 import { realPorts } from "../support/real-ports.ts";
 import { endpointTo, type RelayInFolder, startRelay } from "../support/relay-in-folder.ts";
@@ -271,7 +271,14 @@ test("a store that is opened anew waits for no delivery under way, and delivers 
 });
 
 test("a store that cannot be opened is tried again after 1, 2, 4 and 8 seconds, and then every 8", async (t) => {
-  const clock = testClock(Date.now());
+  const hands = testClock(Date.now());
+  /** What is waited for, in milliseconds. */
+  const waits: number[] = [];
+  const after: TestClock["after"] = (ms, run) => {
+    waits.push(ms);
+    return hands.after(ms, run);
+  };
+  const clock = { ...hands, after };
   const relay = await startRelay({ mirror: { enabled: false } }, { ...realPorts(), clock });
   /** Past all graces. */
   const end = async (ended: Promise<void>) => {
@@ -292,15 +299,17 @@ test("a store that cannot be opened is tried again after 1, 2, 4 and 8 seconds, 
     rmSync(database, { recursive: true });
     if (n % 2 === 0) mkdirSync(database);
     else writeFileSync(database, "this is no database ".repeat(100));
+    await waitFor(() => waits.includes(wait));
     await clock.advance(wait - 1);
     for (let turn = 0; turn < 20; turn++) assert.equal(await status(`${relay.url}/readyz`), 503);
     assert.equal(tries(), n + 1, `not before ${wait} ms`);
+    waits.length = 0;
     await clock.advance(1);
-    console.log("advanced", performance.now());
     await waitFor(() => tries() === n + 2);
   }
   rmSync(database, { recursive: true });
   renameSync(join(relay.dir, "away"), database);
+  await waitFor(() => waits.includes(8_000));
   await clock.advance(8_000);
   await waitFor(async () => (await status(`${relay.url}/readyz`)) === 200);
   assert.deepEqual(await storedIds(relay), [id]);

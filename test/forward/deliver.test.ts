@@ -378,15 +378,15 @@ test("of a body that retention has taken nothing is sent, and no attempt follows
 });
 
 test("no answer within the timeout is a failure that says so", async (t) => {
-  const { settle, received } = await setUp(t, () => {}, { timeout: 150 });
+  const { settle, received } = await setUp(t, () => {}, { timeout: 1_000 });
   const begun = performance.now();
   const outcome = await settle();
   const took = performance.now() - begun;
-  const end = { ...ANSWERED, status: null, error: "no answer within 150 ms", failure: "timeout" };
+  const end = { ...ANSWERED, status: null, error: "no answer within 1 s", failure: "timeout" };
   assert.deepEqual(answerOf(outcome), end);
   assert.equal(outcome.attempt.response, null);
   assert.deepEqual([outcome.attempt.bytes, outcome.attempt.sha256?.length], [received[0]?.body.length, 64]);
-  assert.ok(took > 140 && took < 30_000, `${took} ms`);
+  assert.ok(took > 990 && took < 30_000, `${took} ms`);
 });
 
 test("the timeout is total: a head that drips does not stretch it", async (t) => {

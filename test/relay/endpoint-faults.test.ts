@@ -14,6 +14,7 @@ import { configIn, endpoint } from "../support/config.ts";
 import { fastClock } from "../support/fast-clock.ts";
 import { tempFolder } from "../support/folder.ts";
 import { realPorts } from "../support/real-ports.ts";
+import { lastingPort } from "../support/serve-process.ts";
 import { AUTHORITY, type Pem, pemFiles } from "../support/tls-server.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -32,14 +33,17 @@ async function openFailing(t: TestContext, { url, tls, resolve, prepare }: Setti
   const dir = tempFolder(t);
   prepare?.(dir);
   const ports = { ...realPorts(), clock: fastClock(TIMES) };
-  const config = configIn(dir, { mirror: { enabled: false }, endpoints: [endpoint("app", { url, tls: tls ?? null })] });
+  const config = configIn(dir, {
+    mirror: { enabled: false },
+    endpoints: [endpoint("app", { url, tls: tls ?? null, timeout: "5m" })],
+  });
   const store = await openStore(config, ports, { role: "relay" });
   const workers = createEndpointWorkers({
     store,
     ports,
     link: () => null as never,
     userAgent: "test",
-    connectTimeout: 10_000,
+    connectTimeout: 300_000,
     open: (options) => openOutbound({ ...options, ...(resolve && { resolve }) }),
   });
   t.after(async () => {
@@ -91,7 +95,7 @@ test("an app whose certificate has expired gets all of it, in order, once it has
     await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
     return server;
   };
-  let server = await open("expired");
+  let server = await open("expired", await lastingPort());
   t.after(() => server.close());
   const { port } = server.address() as AddressInfo;
   const { error, recovers } = await openFailing(t, {

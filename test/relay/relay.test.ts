@@ -32,7 +32,7 @@ test("healthz and readyz answer without a login; readyz says 503 only while noth
 test("an endpoint that is taken out of the config keeps its deliveries until it returns", async (t) => {
   const app = await openReceiver(500);
   const relay = await startRelay({
-    endpoints: [endpointTo(app.url, { id: "app", retry: ["50ms", "50ms", "50ms", "1h"] })],
+    endpoints: [endpointTo(app.url, { id: "app", retry: Array(60).fill("1s") })],
   });
   t.after(() => Promise.all([relay.close(), app.close()]));
   const post = poster(() => relay.port);
@@ -88,7 +88,7 @@ test("what another process changes is noticed soon, not at the worker's next loo
   await operator.resumeEndpoint("app");
   const resumed = performance.now();
   await waitFor(() => app.requests.length === 1);
-  assert.ok(performance.now() - resumed < 15_000);
+  assert.ok(performance.now() - resumed < 25_000);
   await operator.replay(json.id, { endpoint: "app", ordered: true, newId: false }, Date.now());
   await waitFor(() => app.requests.length === 2);
   assert.equal(app.requests[1]?.json.relay.replay, true);

@@ -206,7 +206,7 @@ type Dialled = Awaited<ReturnType<typeof dial>>;
 const POST = (length: number) => `POST / HTTP/1.1\r\nhost: x\r\ncontent-length: ${length}\r\n\r\n`;
 
 test("a request that waited while the loop was blocked is answered, and never 408", async (t) => {
-  const timeouts = { headersTimeout: 500, requestTimeout: 700, connectionsCheckingInterval: 50 };
+  const timeouts = { headersTimeout: 1_500, requestTimeout: 1_700, connectionsCheckingInterval: 50 };
   const app = new Hono().post("/", async (c) => c.text(`took ${(await c.req.text()).length}`));
   const listener = await listen(app, at, systemClock(), timeouts);
   t.after(() => listener.close(100));
@@ -216,7 +216,7 @@ test("a request that waited while the loop was blocked is answered, and never 40
     Dialled,
     Dialled,
   ];
-  await block(2_000, () => {
+  await block(4_000, () => {
     silent.write(`${POST(2)}{}`);
     head.write(`TP/1.1\r\n${POST(2).slice(17)}{}`);
     body.write("56789");
@@ -250,12 +250,12 @@ test("a TLS handshake that waited while the loop was blocked goes on", async (t)
 
 test("an idle connection on which a request came while the loop was blocked is not closed", async (t) => {
   const app = new Hono().post("/", (c) => c.text("took"));
-  const listener = await listen(app, at, systemClock(), { keepAlive: 500 });
+  const listener = await listen(app, at, systemClock(), { keepAlive: 1_500 });
   t.after(() => listener.close(100));
   const socket = await dial(listener.port, `${POST(2)}{}`);
   await waitFor(() => socket.text.includes("took"));
   socket.text = "";
-  await block(2_000, () => void socket.write(`${POST(2)}{}`));
+  await block(4_000, () => void socket.write(`${POST(2)}{}`));
   await waitFor(() => socket.text.includes("took"));
   await waitFor(() => socket.closed);
 });

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { createServer, type RequestListener, type Server } from "node:http";
-import { type AddressInfo, createServer as createSocketServer } from "node:net";
 import test, { type TestContext } from "node:test";
 import { RelayError } from "../../../src/errors.ts";
 import type { Reading } from "../../../src/platform/net/exchange.ts";
 import { type Outbound, openOutbound, RefusedAddress, type Resolve } from "../../../src/platform/net/outbound.ts";
 import { listen } from "../../support/listen.ts";
+import { lastingPort } from "../../support/serve-process.ts";
 import { waitFor } from "../../support/wait.ts";
 
 type Options = Partial<Parameters<typeof openOutbound>[0]>;
@@ -285,12 +285,8 @@ test("a body that fails while nobody reads it does not end the process", async (
 });
 
 test("a refused connection is an error of the network, not a refusal", async (t) => {
-  const server = createSocketServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
   await assert.rejects(
-    open(t, { allowPrivateAddresses: true }).get(`http://127.0.0.1:${port}/`),
+    open(t, { allowPrivateAddresses: true }).get(`http://127.0.0.1:${await lastingPort()}/`),
     (error) => !isRefused(error),
   );
 });

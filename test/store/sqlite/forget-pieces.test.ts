@@ -68,16 +68,22 @@ test("a large video is erased in pieces, between which events are taken in; a ne
 });
 
 test("an erasure that was killed stops all of the video's deliveries, and the same command goes on with it", async (t) => {
-  const { operator, store, bodies, waiting, configPath } = await openLarge(t);
-  const command = ["videos", "forget", "v1", "--yes", "--json", "--config", configPath];
-  const child = spawnCli(command);
-  const killed = finish(child);
+  /** One that was killed before its end. Of one that was quicker nothing is to be seen: once more. */
+  const killed = async () => {
+    for (;;) {
+      const large = await openLarge(t);
+      const command = ["videos", "forget", "v1", "--yes", "--json", "--config", large.configPath];
+      const child = spawnCli(command);
+      const ended = finish(child);
+      const canceled = () => large.store.deliveries({ limit: 1, videoId: "v1", state: "canceled" });
+      await waitFor(async () => (await canceled()).length > 0);
+      child.kill("SIGKILL");
+      await ended;
+      if ((await large.bodies()) > 0) return { ...large, command };
+    }
+  };
+  const { operator, store, bodies, waiting, command } = await killed();
   const all = EVENTS + 1;
-  const canceled = () => store.deliveries({ limit: 1, videoId: "v1", state: "canceled" });
-  await waitFor(async () => (await canceled()).length > 0);
-  child.kill("SIGKILL");
-  await killed;
-  assert.ok((await bodies()) > 0, "it was killed before its end");
   const begun = await store.video("v1");
   assert.deepEqual([begun.title, begun.context, begun.forgottenAt], [null, null, null]);
   const sent = (await store.claimDeliveries(claimWish())).jobs;
