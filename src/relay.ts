@@ -22,6 +22,7 @@ import { openReceive } from "./receive/route.ts";
 import { createEndpointWorkers } from "./relay/endpoints.ts";
 import { healthRoutes } from "./relay/health.ts";
 import { openLinks } from "./relay/links.ts";
+import { noteOf } from "./relay/note.ts";
 import { openParts } from "./relay/parts.ts";
 import { startPruning } from "./relay/pruning.ts";
 import { type Door, openDoor } from "./relay/public-app.ts";
@@ -31,6 +32,7 @@ import { databaseOf } from "./store/backup.ts";
 import { openStore } from "./store/open.ts";
 import { settingsOf } from "./store/settings.ts";
 import { checkProcess, type Integrity, startIntegrityChecks } from "./upkeep/integrity.ts";
+import { startRelayNotes } from "./upkeep/relays.ts";
 import { startTitles } from "./upkeep/titles.ts";
 import { watch } from "./upkeep/watch.ts";
 
@@ -73,8 +75,8 @@ type Parts = {
  * it; the upkeep. What was opened is closed in reverse, also when a later step fails.
  */
 async function openPipeline(given: Config, options: PipelineOptions & { metrics: OpenMetrics }): Promise<Pipeline> {
-  const { ports, workers, self, publicUrl, adminTroubles, metrics } = options;
-  const { clock, log } = ports;
+  const { workers, self, publicUrl, adminTroubles, metrics } = options;
+  const { log } = options.ports;
   let config = given;
   let events = 0;
   let grace = JOB_GRACE;
@@ -93,13 +95,19 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
   }
 
   try {
-    const store = await openStore(config, ports, {
+    const store = await openStore(config, options.ports, {
       role: "relay",
       onLost: options.onLost,
       onThread: options.threads,
     });
     closers.push(() => store.close());
-    const freed = await store.freeLeases(clock.now());
+    const { shared } = store;
+    // When the database's clock is set, no relay moves what is due: each of them would.
+    const clock = shared === null ? options.ports.clock : { ...shared.clock, onJump() {} };
+    const ports = { ...options.ports, clock };
+    const database = shared === null ? databaseOf(config.dataDir) : null;
+    const openedAt = clock.now();
+    const freed = await store.freeLeases(openedAt);
     const links = await openLinks(store, ports, () => {
       return { ...config.mirror, publicUrl: publicUrl(), presentTarget: parts.now.mirror.targets.presentId };
     });
@@ -189,7 +197,7 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
     const measure = (): void => {
       metrics.setEndpoints(config.endpoints.map(({ id }) => id));
       const targetTrouble = () => parts.now.mirror.targetTrouble();
-      metrics.readFrom(createReadings({ store, config, database: databaseOf(config.dataDir), clock, targetTrouble }));
+      metrics.readFrom(createReadings({ store, config, database, clock, targetTrouble }));
     };
     closers.push(() => metrics.readFrom(null));
 
@@ -220,6 +228,7 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
 
       async start() {
         measure();
+        closers.push(await startRelayNotes(store, ports, { note: () => noteOf(config, openedAt), wake }));
         if (!config.mirror.enabled) await store.skipMedia(clock.now());
         if (workers) {
           parts.start();
@@ -230,8 +239,7 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
           titles = startTitles({ store, clock });
           pruning = startPruning({ store, ports, config: () => config, targets: () => mirror().targets });
         }
-        const database = databaseOf(config.dataDir);
-        if (options.checks) {
+        if (options.checks && database !== null) {
           integrity = startIntegrityChecks({ store, database, ports, check: checkProcess(database, self) });
         }
         closers.push(() =>

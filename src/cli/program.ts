@@ -125,6 +125,8 @@ export function openProgram({ environment, streams, version, crash }: Surroundin
     async openStore(config: Config) {
       const { openStore } = await import("../store/open.ts");
       const store = await openStore(config, ports, { role: "operator" });
+      // What a command writes counts by the time that the relays go by.
+      if (store.shared !== null) ports.clock.now = store.shared.clock.now;
       closers.push(() => store.close());
       return store;
     },

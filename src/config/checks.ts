@@ -4,6 +4,7 @@ import { type CheckContext, readEndpoints, readFileOf } from "./check-context.ts
 import { isLoopback, isOwnWebhook } from "./own-webhook.ts";
 import type { Path, Problems } from "./problems.ts";
 import { type Config, parseListen } from "./schema.ts";
+import { checkStore } from "./store/check.ts";
 
 // What the schema cannot say: options that must fit each other, and files.
 
@@ -54,8 +55,14 @@ function checkArchive({ valueAt, problems }: CheckContext): void {
   );
 }
 
+/** What is judged of the config as a whole, with its paths. */
+export function checkBuilt(config: Config, problems: Problems): void {
+  checkArchiveFolder(config, problems);
+  checkStore(config, problems);
+}
+
 /** The archive outlives what lies in the relay's other folders, and what is removed there is not looked at. */
-export function checkArchiveFolder(config: Config, problems: Problems): void {
+function checkArchiveFolder(config: Config, problems: Problems): void {
   const { archive } = config.retention;
   const other = archive === null || archive === "target" ? null : folderOfAnother(archive.dir, ownFolders(config));
   if (other === null) return;

@@ -6,7 +6,7 @@ import type { SecretInput } from "../option-values.ts";
 import { typeOf } from "../targets/table.ts";
 import { buildAlerts, readAlertUrls } from "./alerts/urls.ts";
 import { type CheckContext, readEndpoints } from "./check-context.ts";
-import { checkArchiveFolder, checkConfig } from "./checks.ts";
+import { checkBuilt, checkConfig } from "./checks.ts";
 import { readEndpointTls } from "./endpoint-tls.ts";
 import { describeSecrets, type SecretsWanted } from "./hidden.ts";
 import {
@@ -31,6 +31,7 @@ import {
   refuseSameTokens,
   warnAboutTokens,
 } from "./secrets.ts";
+import { readStore } from "./store/read.ts";
 import { checkTargets, readTargetSecrets } from "./targets.ts";
 import { HEADER_VALUE, NO_HEADER_VALUE } from "./values.ts";
 import { warnAbout } from "./warnings.ts";
@@ -126,7 +127,7 @@ export function inspectJson(
   warnings.push(...warnAboutTokens(secrets));
   if (outside !== null && unseen.length > 0) warnings.push(describeUnseen(unseen, outside));
   const config = buildConfig(parsed.output, { file: path, folder, dataDir, secrets, tls, warnings });
-  checkArchiveFolder(config, problems);
+  checkBuilt(config, problems);
   if (problems.lines().length > 0) return refuse(problems.lines(), secrets.sources);
   return {
     config,
@@ -159,7 +160,7 @@ type Given = {
 
 function buildConfig(parsed: InferOutput<typeof configSchema>, given: Given): Config {
   const { file, folder, dataDir, secrets, warnings } = given;
-  const { $schema, server, receive, mirror, endpoints, admin, backup, alerts, retention, ...rest } = parsed;
+  const { $schema, server, receive, mirror, endpoints, admin, backup, alerts, retention, store: _, ...rest } = parsed;
   const { token, ...receiveRest } = receive;
   const absolute = (tls: typeof server.tls) =>
     tls && { cert: resolve(folder, tls.cert), key: resolve(folder, tls.key) };
@@ -192,6 +193,7 @@ function buildConfig(parsed: InferOutput<typeof configSchema>, given: Given): Co
         return token == null ? [] : [{ ...named, token }];
       }),
     },
+    store: secrets.store,
     alerts: alerts && buildAlerts(alerts, secrets.alerts),
     retention: { ...retention, archive: absoluteArchive(retention.archive, folder) },
     backup: backup?.dir === undefined ? backup : { ...backup, dir: resolve(folder, backup.dir) },
@@ -250,6 +252,7 @@ function readSecrets(context: CheckContext, env: Env, wanted: SecretsWanted) {
     ),
     headers: endpoints.map((_, at) => readHeaders(["endpoints", at, "headers"])),
     alerts: readAlertUrls(context, one),
+    store: readStore(context, { env, wanted, sources }),
     /** Those of `mirror.target`, then those of each of `mirror.formerTargets`. */
     targets: readTargetSecrets(context, one),
     sources: {

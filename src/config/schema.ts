@@ -4,6 +4,7 @@ import type { SmtpServer } from "../platform/net/smtp.ts";
 import type { TlsOptions } from "../platform/net/trust.ts";
 import { type Target, targetTypes } from "../targets/table.ts";
 import type { SecretMark } from "./hidden.ts";
+import type { Database } from "./store/database.ts";
 import {
   count,
   duration,
@@ -159,6 +160,7 @@ const admin = v.strictObject({
   tls: listenerTls,
   publicUrl: v.optional(v.nullable(baseUrl), null),
 });
+const store = v.strictObject({ url: secret, ca: v.optional(v.nullable(text), null) });
 const retention = v.strictObject({
   bodies: v.optional(duration, "90d"),
   attempts: v.optional(duration, "30d"),
@@ -212,6 +214,7 @@ export const configSchema = v.strictObject({
   mirror: v.optional(mirror, {}),
   endpoints: v.optional(v.array(endpoint), []),
   admin: v.optional(v.nullable(admin), {}),
+  store: v.optional(v.nullable(store), null),
   retention: v.optional(retention, {}),
   backup: v.optional(v.nullable(backup), null),
   alerts: v.optional(v.nullable(alerts), null),
@@ -260,7 +263,7 @@ export type AlertsConfig = {
 /** The whole configuration as the program uses it: secrets read, paths absolute, durations in ms, sizes in bytes. */
 export type Config = Omit<
   Parsed,
-  "$schema" | "dataDir" | "receive" | "endpoints" | "mirror" | "server" | "admin" | "alerts"
+  "$schema" | "dataDir" | "receive" | "endpoints" | "mirror" | "server" | "admin" | "store" | "alerts"
 > & {
   /** The absolute path of the file that it was read from; null: the defaults. */
   file: string | null;
@@ -278,6 +281,8 @@ export type Config = Omit<
   endpoints: Endpoint[];
   /** Null: there is no admin listener. `token` null: one is made in the data folder. `tls` holds paths. */
   admin: AdminConfig | null;
+  /** Null: SQLite in the data folder. */
+  store: Database | null;
   /** Null: there are none. */
   alerts: AlertsConfig | null;
   /** Options that are accepted but have no effect, one line each. */

@@ -8,6 +8,7 @@ import { includes, nameOf, takesOut, topicMatches } from "../rules/topics.ts";
 import { typeOf } from "../targets/table.ts";
 import { isLoopback } from "./own-webhook.ts";
 import { type configSchema, parseListen } from "./schema.ts";
+import { warnAboutStore } from "./store/check.ts";
 
 const DAY = 24 * 60 * 60_000;
 
@@ -36,6 +37,7 @@ export function warnAbout(parsed: InferOutput<typeof configSchema>): string[] {
   if (receive.allowFrom === "any" && receive.token === null) {
     warnings.push("receive.allowFrom: anybody who reaches the relay can send it events: set receive.token");
   }
+  warnings.push(...warnAboutStore(parsed));
   if (endpoints.length === 0) warnings.push("endpoints: there is none: events are kept, and sent to nobody");
   for (const [at, endpoint] of endpoints.entries()) {
     const { url, tls } = endpoint;

@@ -13,6 +13,13 @@ const CLAIM_AGAIN = 1_000;
 const LONGEST_WAIT = 30_000;
 const SHORTEST_WAIT = 50;
 
+/**
+ * How often leases are looked at that could not be renewed, and how long before its end work on it ends, in milliseconds: a job
+ * may have been claimed ahead of its slot (ahead.ts), and what is under way takes a moment to end.
+ */
+const LOOK_EVERY = 500;
+const MARGIN = 3_000;
+
 /** What a running job gets from its worker. */
 export type Lease = {
   /** Aborted when the lease is lost (reason: LeaseLost) or the relay stops: the job must end at once and settle nothing. */
@@ -56,7 +63,8 @@ export type Worker<J extends Job = never> = {
   stop(grace: number): Promise<void>;
 };
 
-type Running<J> = { abort: AbortController; job: J; again: J | null };
+/** `until`: when its lease ends, by what elapses here, as far as the store has said. */
+type Running<J> = { abort: AbortController; job: J; again: J | null; until: number };
 
 /** Works a queue until stopped: claim → run → settle. Woken by enqueues, settles and due times, without polling. */
 export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { clock, log }: Ports): Worker<J> {
@@ -75,12 +83,27 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
   const drained: (() => void)[] = [];
   const ending = new AbortController();
 
-  const endRenewals = every(LEASE / 3, clock, async () => {
-    for (const { job, abort } of [...running.values()]) {
-      const ours = await store.renew(bareJob(job), LEASE).catch(() => true);
-      if (!ours) abort.abort(new LeaseLost("the lease was lost"));
-    }
+  const lose = ({ abort }: Running<J>) => abort.abort(new LeaseLost("the lease was lost"));
+
+  const endRenewals = every(Math.floor(LEASE / 3), clock, async () => {
+    await Promise.all(
+      [...running.values()].map(async (entry) => {
+        const asked = clock.elapsed();
+        // A store in trouble is no loss of the job.
+        const isOurs = await store.renew(bareJob(entry.job), LEASE).catch(() => null);
+        if (isOurs === true) entry.until = asked + LEASE;
+        if (isOurs === false) lose(entry);
+      }),
+    );
   });
+
+  /** What is not renewed in time another relay takes up: it is not worked on at two places. */
+  const endLooks =
+    store.shared === null
+      ? () => {}
+      : every(LOOK_EVERY, clock, () => {
+          for (const entry of running.values()) if (clock.elapsed() >= entry.until - MARGIN) lose(entry);
+        });
 
   /**
    * A job may be claimed again while it runs. Either its lease ran out when the clock jumped: the work goes on under the new
@@ -91,6 +114,7 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
     if (same !== undefined) {
       same.job.claim = job.claim;
       same.again = job;
+      same.until = clock.elapsed() + LEASE;
     } else if (freeSlots() > 0) start(job);
     else ahead.put(job);
   }
@@ -120,7 +144,7 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
       wake();
     };
     slots--;
-    const entry: Running<J> = { abort, job, again: null };
+    const entry: Running<J> = { abort, job, again: null, until: begun + LEASE };
     running.set(job.id, entry);
     void work(entry, { signal: abort.signal, ending: ending.signal, yieldSlot, recall });
   }
@@ -242,6 +266,7 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
       }
       await Promise.all([look, recalled]);
       endRenewals();
+      endLooks();
     },
   };
 }

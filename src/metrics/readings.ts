@@ -35,12 +35,12 @@ export type Readings = {
 };
 
 export type Reading = {
-  store: Pick<Store, "counts" | "commits" | "endpoints" | "events" | "media" | "archiveState" | "trouble"> & {
+  store: Pick<Store, "counts" | "commits" | "endpoints" | "events" | "media" | "archiveState" | "space" | "trouble"> & {
     backups: Pick<Store["backups"], "last">;
   };
   config: Pick<Config, "dataDir" | "endpoints" | "backup" | "mirror" | "retention">;
-  /** The database's file. */
-  database: string;
+  /** The database's file; null: it is on a server. */
+  database: string | null;
   clock: Clock;
   /** Null: it takes copies. */
   targetTrouble(): string | null;
@@ -71,11 +71,12 @@ async function read({ store, config, database, clock, targetTrouble }: Reading):
     config.backup === null ? null : inTime(async () => (await store.backups.last())?.at ?? 0),
     config.retention.archive === null ? null : inTime(() => store.archiveState()),
     inTime(() => freeBytes(config.dataDir)),
-    inTime(() => sizeOf(database)),
-    inTime(() => sizeOf(`${database}-wal`)),
+    inTime(async () => (database === null ? (await store.space()).bytes : sizeOf(database))),
+    database === null ? null : inTime(() => sizeOf(`${database}-wal`)),
     inTime(() => sizeOfFolder(join(config.dataDir, "spool"))),
   ]);
   const least = config.mirror.enabled ? config.mirror.minFreeDisk : 0;
+  const grows = database === null ? 0 : Math.ceil((main ?? 0) / 2);
   return {
     now: clock.now(),
     usable: { store: store.trouble() === null, target: targetTrouble() === null },
@@ -87,7 +88,7 @@ async function read({ store, config, database, clock, targetTrouble }: Reading):
     nearestDeadline: media?.[0]?.deadline ?? null,
     lastBackupAt: backup,
     archiveFailingSince: archive?.failing?.since ?? null,
-    disk: { free, needed: Math.max(least, Math.ceil((main ?? 0) / 2)), downloads: least },
+    disk: { free, needed: Math.max(least, grows), downloads: least },
     database: { database: main, log },
     spool,
   };

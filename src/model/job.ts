@@ -8,7 +8,7 @@ export type JobState = "waiting" | "pending" | "running" | "delivered" | "dead" 
 export type QueueName = "download" | "upload" | "delete" | `deliver/${string}`;
 
 /** A running job is leased this long, in milliseconds, and its lease is renewed three times in that span. */
-export const LEASE = 30_000;
+export const LEASE = 20_000;
 
 /** A claimed job. `claim` is never given twice with the same id; it fences the settling. */
 export type Job = {

@@ -29,6 +29,7 @@ export function compareConfigs(now: Config, next: Config): { config: Config } & 
   const config: Config = {
     ...next,
     dataDir: keep("dataDir", now.dataDir, next.dataDir),
+    store: keep("store", now.store, next.store),
     mirror: { ...next.mirror, target: stay(next.mirror.target), formerTargets: next.mirror.formerTargets.map(stay) },
     server: {
       ...next.server,

@@ -13,6 +13,7 @@ export function refusingStore(trouble: () => string): Store {
   return {
     ...refuseAll<StoreVerbs>(storeVerbs),
     backups: refuseAll<Backups>(backupVerbs),
+    shared: null,
     configure() {},
     trouble,
     damage: () => null,

@@ -6,18 +6,21 @@ import type { Store, StoreOptions } from "./store.ts";
 type OpenEngine = (opening: Opening, ports: Ports, options: StoreOptions) => Promise<Store>;
 
 /** One line per store engine; each is loaded only when it is used. */
-const engines: Record<"sqlite" | "thread", () => Promise<OpenEngine>> = {
+const engines: Record<"sqlite" | "thread" | "postgres", () => Promise<OpenEngine>> = {
   sqlite: async () => (await import("./sqlite/open.ts")).openSqliteStore,
   thread: async () => (await import("./thread/client.ts")).openThreadStore,
+  postgres: async () => (await import("./postgres/relays/open.ts")).openOnServer,
 };
 
 /**
  * Opens the store of a config. RelayError("conflict") when another relay has the data folder, or the database is not
- * ours or newer than this program; RelayError("not_found") when an operator's command finds none.
+ * ours or newer than this program; RelayError("not_found") when an operator's command finds none; RelayError("config") where
+ * `store.url` cannot be read here; RelayError("store_unavailable") where no PostgreSQL takes writes.
  */
 export async function openStore(config: Config, ports: Ports, options: StoreOptions): Promise<Store> {
-  const open = await engines[options.onThread ? "thread" : "sqlite"]();
-  return open({ dataDir: config.dataDir, settings: settingsOf(config) }, ports, options);
+  const { dataDir, store: server } = config;
+  const open = await engines[server !== null ? "postgres" : options.onThread ? "thread" : "sqlite"]();
+  return open({ dataDir, settings: settingsOf(config), server }, ports, options);
 }
 
 /** Starts the thread of a store that will be opened `onThread`: its program is loaded while this one's is. */

@@ -27,9 +27,15 @@ export type StoreSettings = {
 /**
  * What an engine needs to know of a config. It can be copied to a thread. `checkpointAt`: pages of the log at which a commit
  * moves them into the database itself; more where that is done beside it. `isBeside`: this process has the
- * database open already.
+ * database open already. `server`: the PostgreSQL that it is on.
  */
-export type Opening = { dataDir: string; settings: StoreSettings; checkpointAt?: number; isBeside?: boolean };
+export type Opening = {
+  dataDir: string;
+  settings: StoreSettings;
+  checkpointAt?: number;
+  isBeside?: boolean;
+  server?: Config["store"];
+};
 
 /** What holds after a reload: endpoints that have left are kept as former ones. */
 export function reconfigured({ endpoints, former = [] }: StoreSettings, changed: StoreSettings): StoreSettings {

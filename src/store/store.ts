@@ -22,9 +22,11 @@ import type { Medium } from "../model/medium.ts";
 import type { Plan } from "../model/plan.ts";
 import type { Trace } from "../model/trace.ts";
 import type { Video } from "../model/video.ts";
+import type { Clock } from "../ports.ts";
 import type { TargetPlace } from "../targets/table.ts";
 import type { AuditVerbs } from "./access/audit.ts";
 import type { LinkVerbs } from "./access/links.ts";
+import type { RelayVerbs } from "./access/relays.ts";
 import type { SessionVerbs } from "./access/sessions.ts";
 import type { AlertVerbs } from "./alerts.ts";
 import type { Forgotten } from "./archive/verbs.ts";
@@ -85,7 +87,8 @@ export type Page = { limit: number; before?: string; since?: number; until?: num
 export type IntegrityCheck = { at: number; wrong: string[] };
 
 type AccessVerbs = AuditVerbs & SessionVerbs & LinkVerbs;
-type PartVerbs = AccessVerbs & AlertVerbs & TallyVerbs & TaskVerbs & FeedVerbs & RetentionVerbs & AroundVerbs;
+type WorkVerbs = TaskVerbs & FeedVerbs & RetentionVerbs & AroundVerbs & RelayVerbs;
+type PartVerbs = AccessVerbs & AlertVerbs & TallyVerbs & WorkVerbs;
 
 /**
  * The verbs of the store, each one transaction of the engine's own. A promise settles when the engine has committed.
@@ -175,10 +178,12 @@ export type StoreVerbs = PartVerbs & {
    * What is due at a time that cannot be (a command ran while the machine's clock was wrong) is due now.
    */
   seenAt(now: number): Promise<number>;
-  /** Frees every lease: for the one relay of a data folder, at its start. */
+  /** Frees the leases of this relay, at its start: it has the data folder for itself, so no job of it runs. */
   freeLeases(now: number): Promise<number>;
   /** Changes whenever another process has committed: the cheap question behind "noticed within a second". */
   changeMark(): Promise<number>;
+  /** `changeMark` and `nextRisk`, as one question: a relay asks it every second. */
+  look(): Promise<{ mark: number; nextRisk: number | null }>;
 
   event(id: string): Promise<StoredEvent>;
   /** The bytes as received; RelayError("body_expired") once they have been pruned. */
@@ -264,6 +269,11 @@ export type StoreVerbs = PartVerbs & {
 /** An open store: its verbs, and what is answered at once, from memory. */
 export type Store = StoreVerbs & {
   backups: Backups;
+  /**
+   * Other relays may work on it: then a job whose lease has run out is another's, and all go by this clock, which the times that
+   * verbs are given are of. Null: one relay has it for itself, and goes by its machine's.
+   */
+  readonly shared: { clock: Clock } | null;
   /** From the next write on these hold. */
   configure(settings: StoreSettings): void;
   /** Whether an event could be committed right now (null), or why not. */

@@ -61,6 +61,7 @@ export const storeVerbs = {
   bringForward: write,
   seenAt: write,
   changeMark: own,
+  look: own,
 
   event: read,
   eventBody: read,
@@ -148,6 +149,10 @@ export const storeVerbs = {
   keepRewritten: write,
   endErasures: write,
   restoreBodies: write,
+
+  noteRelay: own,
+  relays: own,
+  takeOver: own,
 
   act: write,
   noteDeed: write,

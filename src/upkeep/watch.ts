@@ -65,8 +65,7 @@ export async function watch(
     wake();
   }
 
-  async function raiseRisks(): Promise<void> {
-    const at = await store.nextRisk();
+  async function raiseRisks(at: number | null): Promise<void> {
     if (at === null || at > clock.now()) return;
     const risks = await store.raiseRisks(clock.now());
     for (const { mediumId: medium, videoId: video, kind, share } of risks) {
@@ -75,14 +74,15 @@ export async function watch(
     wake();
   }
 
-  async function followOthers(): Promise<void> {
-    const now = await store.changeMark();
-    if (now !== mark) wake();
-    mark = now;
+  async function look(): Promise<void> {
+    const found = await store.look();
+    if (found.mark !== mark) wake();
+    mark = found.mark;
+    await raiseRisks(found.nextRisk);
   }
 
   function check(): void {
-    Promise.all([followClock(), followOthers(), raiseRisks()]).catch(() => {}); // The store logs its own trouble.
+    Promise.all([followClock(), look()]).catch(() => {}); // The store logs its own trouble.
   }
   check();
   return every(WATCH_EVERY, clock, check);

@@ -125,10 +125,10 @@ test("the example at the top level loads, and shows every option of the schema",
   const options = optionsOf(toJsonSchema(configSchema, { typeMode: "input", errorMode: "ignore" }));
   const shown = new Set(keysOf(JSON.parse(readFileSync(path, "utf8"))));
   assert.ok(options.length > 50);
-  // A target has one type at a time, a file without TLS no certificate, and an example no schema of its own.
+  // A target has one type at a time, a file without TLS no certificate, an example no schema of its own, and SQLite no address.
   const rest = options.filter(
     (option) =>
-      !/^(mirror\.(target|formerTargets)|server\.tls|admin\.tls|endpoints\.tls)\.|^\$schema$|\.(env|file|credential)$/.test(
+      !/^(mirror\.(target|formerTargets)|server\.tls|admin\.tls|endpoints\.tls|store)\.|^\$schema$|\.(env|file|credential)$/.test(
         option,
       ),
   );

@@ -9,13 +9,15 @@ import { type Target, typeOf } from "../../targets/table.ts";
  * place of each secret, and of credentials in URLs, is "(set)".
  */
 export function effectiveConfig(config: Config) {
-  const { file, warnings, receive, mirror, endpoints, admin, alerts, ...rest } = config;
+  const { file, warnings, receive, mirror, endpoints, admin, store, alerts, ...rest } = config;
   const { tokens, ...ofReceive } = receive;
   const shown = {
     ...rest,
     receive: { ...ofReceive, token: tokens.length === 0 ? null : tokens.map(() => SET) },
     mirror: { ...mirror, target: shownTarget(mirror.target), formerTargets: mirror.formerTargets.map(shownTarget) },
     endpoints: endpoints.map(shownEndpoint),
+    // What the file of `ca` holds.
+    store: store && { url: SET, ca: store.url !== null && store.ca !== null ? SET : null },
     alerts: alerts && {
       to: alerts.to.map(shownReceiver),
       heartbeat: alerts.heartbeat && { ...alerts.heartbeat, url: SET },

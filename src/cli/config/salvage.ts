@@ -5,12 +5,16 @@ import { readPlainText } from "../../platform/files/plain-file.ts";
 /** The option, or the endpoint, that a problem's line begins with. */
 const PLACE = /^([\w$]+)(?:\[(\d+)\])?/;
 
+/** Where a text that is no JSON names a database of several relays. */
+const STORE = /"store"\s*:\s*\{/;
+
 /** Where a text that is no JSON names the data folder. */
 const DATA_DIR = /"dataDir"\s*:\s*("(?:[^"\\]|\\.)*")/;
 
 /**
  * What can be used of a config file that has problems, for commands that only read the database: each option at the top, and
- * each endpoint, that has one is left out. Of a file that is no JSON that is `dataDir`. Null where the file cannot be read.
+ * each endpoint, that has one is left out. Of a file that is no JSON that is `dataDir`. Null where the file cannot be read, and
+ * where it is not known which database it names.
  */
 export function salvageConfig(path: string, where: Omit<Where, "secrets">): Config | null {
   let text: string;
@@ -20,9 +24,11 @@ export function salvageConfig(path: string, where: Omit<Where, "secrets">): Conf
     return null;
   }
   const raw = readObject(text);
+  const isLittle = Object.keys(raw).every((key) => key === "dataDir");
+  const isOnServer = raw.store != null || (isLittle && STORE.test(text));
   for (;;) {
     const { config, problems } = inspectJson(raw, path, { ...where, secrets: false });
-    if (config !== null || !leaveOut(raw, problems)) return config;
+    if (config !== null || !leaveOut(raw, problems)) return isOnServer && config?.store == null ? null : config;
   }
 }
 

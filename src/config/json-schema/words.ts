@@ -145,6 +145,13 @@ export const CONFIG_WORDS: WordsOf<ConfigInput> = {
       publicUrl: "How people reach it behind a proxy",
     },
   ],
+  store: [
+    "Where events are kept: null: SQLite in dataDir; or a PostgreSQL on which several relays work",
+    {
+      url: "postgres://user:password@host:5432/database; several hosts, with commas between them: the one that takes writes is used",
+      ca: "The PEM file of an authority that is trusted beside the system's",
+    },
+  ],
   retention: [
     "How long bodies and attempts are kept; ids, fingerprints, mappings and outcomes stay",
     {

@@ -2,6 +2,7 @@ import type { Job as ClaimedJob, QueueName } from "../../model/job.ts";
 import { planEvent } from "../../rules/plan.ts";
 import { parseEvent } from "../../wochit/event.ts";
 import type { AuditVerbs } from "../access/audit.ts";
+import type { RelayVerbs } from "../access/relays.ts";
 import type { StoreSettings } from "../settings.ts";
 import type { Accepted, Claimed, ClaimWish, Received, StoreVerbs } from "../store.ts";
 import type { storeVerbs, Work, Works } from "../verbs.ts";
@@ -49,6 +50,8 @@ import { about, apart, type Job, job, type Only, type Tx } from "./tx.ts";
 type OfEngine =
   | "indexTitles"
   | "changeMark"
+  | "look"
+  | keyof RelayVerbs
   | "forgetVideo"
   | "space"
   | "giveBack"
@@ -93,7 +96,7 @@ const rulesOf = (settings: StoreSettings): Omit<Rules, keyof AuditVerbs> => ({
       taskRows.freeLeases(tx, now);
       await moves.clear(tx, now);
       await freeRetention(tx);
-      freeReceivers(tx);
+      await freeReceivers(tx);
       return freed;
     }),
 

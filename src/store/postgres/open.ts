@@ -1,5 +1,6 @@
 import type { Ports } from "../../ports.ts";
 import { forgetInPieces } from "../core/events/forget.ts";
+import * as downloads from "../core/media/downloads.ts";
 import { createMemory, forgetSizes } from "../core/memory.ts";
 import { createNames, type Epoch } from "../core/rows/ids.ts";
 import { createRules } from "../core/rules.ts";
@@ -11,11 +12,13 @@ import type { Store, StoreOptions, StoreVerbs } from "../store.ts";
 import { type Engine, makeVerbs, storeVerbs, type Works } from "../verbs.ts";
 import { type Batch, createRunner, type Result } from "./batch.ts";
 import { createIdBlocks, MoreIds, noIds } from "./ids.ts";
-import { noBackups } from "./no-backups.ts";
-import { ensureNode, readNode } from "./node.ts";
 import { createQueue, PATIENCE } from "./queue.ts";
 import * as receipts from "./receipts.ts";
-import { migrate } from "./schema/migrate.ts";
+import { noBackups } from "./relays/no-backups.ts";
+import { ensureNode, readNode } from "./relays/node.ts";
+import { othersMirror, relayWorks } from "./relays/nodes.ts";
+import { checkSchema, migrate } from "./schema/migrate.ts";
+import { toQuery } from "./statements.ts";
 import { indexWork, titles } from "./titles.ts";
 import { CommitInDoubt, isTrouble } from "./wire/errors.ts";
 import type { Wire } from "./wire/open.ts";
@@ -26,14 +29,17 @@ const IDS_OF_MANY = 256;
 
 const EPOCHS = sql<[], Epoch>("SELECT first, tag FROM epochs ORDER BY id DESC");
 const SIZE = sql<[], { bytes: number }>("SELECT pg_database_size(current_database()) AS bytes");
-const MARK = sql<[], { mark: number }>("SELECT coalesce(sum(value), 0) AS mark FROM counts WHERE name = 'commits'");
+const MARK = "SELECT coalesce(sum(value), 0) AS mark FROM counts WHERE name = 'commits'";
+const LOOK = sql<[], { mark: number; nextRisk: number | null }>(
+  `SELECT (${MARK}) AS mark, (SELECT min(risk_at) FROM media WHERE risk_at IS NOT NULL) AS "nextRisk"`,
+);
 const PROBE = sql<[]>(
   "INSERT INTO meta (name, value) VALUES ('probe', '') ON CONFLICT (name) DO UPDATE SET value = ''",
 );
 
 const probe = apart("audit", async (tx) => tx.write(PROBE, []));
 
-type Way = Pick<Wire, "transaction" | "close">;
+type Way = Pick<Wire, "transaction" | "query" | "close">;
 
 /**
  * Opens the store of a database, which the relay migrates; an operator's command works beside it. The wire is closed with the
@@ -60,7 +66,7 @@ async function openOn(
   { role }: Pick<StoreOptions, "role">,
 ): Promise<Store> {
   const node = role === "relay" ? ensureNode(dataDir, random) : (readNode(dataDir) ?? "");
-  await migrate(wire);
+  await (role === "relay" ? migrate(wire) : checkSchema(wire));
 
   const settings = { ...given };
   const memory = createMemory();
@@ -145,10 +151,17 @@ async function openOn(
     wire.transaction((transaction) => runner.read(transaction, job), { readonly: job.isLive !== true });
   const write: Engine["write"] = (job, how) => queue.write(job, how);
 
+  /** One statement alone: a relay that has nothing to do sends little else. */
+  const look = async () => (await wire.query(toQuery(LOOK, []))).rows[0] as Awaited<ReturnType<StoreVerbs["look"]>>;
+
   const works: Works<StoreVerbs, typeof storeVerbs> = {
     ...createRules(settings),
     indexTitles: indexWork,
-    changeMark: async () => (await read(job((tx) => tx.get(MARK, []))))!.mark,
+    ...relayWorks({ wire, clock, node }, { read, write }),
+    skipMedia: (now) =>
+      job(async (tx) => ((await othersMirror(tx, node, now)) ? undefined : downloads.skipAll(tx, now))),
+    changeMark: async () => (await look()).mark,
+    look,
     async forgetVideo(videoId, now, actor) {
       const erased = await forgetInPieces({ read, write, clock }, videoId, now, actor);
       await write(indexWork.run(videoId));
@@ -165,6 +178,7 @@ async function openOn(
   let isClosed = false;
   return {
     ...makeVerbs<StoreVerbs, typeof storeVerbs>(storeVerbs, works, { read, write }),
+    shared: { clock },
     backups: noBackups,
     configure: (changed) => void Object.assign(settings, reconfigured(settings, changed)),
     trouble: queue.trouble,

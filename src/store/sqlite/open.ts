@@ -1,9 +1,11 @@
 import type Database from "better-sqlite3";
 import { errorLine, RelayError } from "../../errors.ts";
 import type { Ports } from "../../ports.ts";
+import { NO_OTHERS } from "../access/relays.ts";
 import { databaseOf, removePart } from "../backup.ts";
 import type { Backups } from "../backups.ts";
 import { forgetInPieces } from "../core/events/forget.ts";
+import { next as nextAtRisk } from "../core/media/at-risk.ts";
 import { linkWorks } from "../core/media/link-secrets.ts";
 import { createMemory, forgetSizes } from "../core/memory.ts";
 import { LIMIT } from "../core/rows/numbers.ts";
@@ -132,16 +134,22 @@ export async function openSqliteStore(
       damage.heed(() => group.read(() => snapshots?.read(() => run(job)) ?? run(job)));
     const write: Engine["write"] = (job, how) => group.write(() => run(job), how);
     const rules = createRules(settings);
+    async function changeMark(): Promise<number> {
+      // A command would wait for ever for commits to a database that a restore has put another one in the place of.
+      if (role === "operator") lookAtPlace();
+      if (role === "operator" && gone !== null) throw new RelayError("store_unavailable", gone.line);
+      return dataVersion.get()!.data_version;
+    }
     const works: Works<StoreVerbs, typeof storeVerbs> = {
       ...rules,
+      ...NO_OTHERS,
       freeLeases: { run: rules.freeLeases as () => Job<number>, patience: START_PATIENCE },
       ensureLinkSecret: { ...linkWorks.ensureLinkSecret, patience: START_PATIENCE },
       indexTitles: indexWork,
-      async changeMark() {
-        // A command would wait for ever for commits to a database that a restore has put another one in the place of.
-        if (role === "operator") lookAtPlace();
-        if (role === "operator" && gone !== null) throw new RelayError("store_unavailable", gone.line);
-        return dataVersion.get()!.data_version;
+      changeMark,
+      async look() {
+        const [mark, nextRisk] = await Promise.all([changeMark(), read(job(nextAtRisk))]);
+        return { mark, nextRisk };
       },
       async forgetVideo(videoId, now, actor) {
         const erased = await forgetInPieces({ read, write, clock }, videoId, now, actor);
@@ -173,6 +181,7 @@ export async function openSqliteStore(
     let closed = false;
     return {
       ...makeVerbs<StoreVerbs, typeof storeVerbs>(storeVerbs, works, { read, write }),
+      shared: null,
       backups: makeVerbs<Backups, typeof backupVerbs>(backupVerbs, backupWorks, { read, write }),
       configure: (changed) => void Object.assign(settings, reconfigured(settings, changed)),
       trouble: group.trouble,

@@ -165,6 +165,7 @@ export async function openThreadStore(opening: Opening, ports: Ports, options: S
 
   return {
     ...verbs<StoreVerbs>(storeVerbs),
+    shared: null,
     backups: verbs<Backups>(backupVerbs, "backups."),
     configure(changed) {
       settings = reconfigured(settings, changed);

@@ -16,7 +16,7 @@ import { waitFor } from "../../support/wait.ts";
 
 const skip = noPostgres;
 
-type Way = Pick<Wire, "transaction" | "close">;
+type Way = Pick<Wire, "transaction" | "query" | "close">;
 type Options = { input?: Parameters<typeof configIn>[1]; wire?(wire: Wire, nth: number): Way };
 
 /** Stores of some data folders on one database, opened at once. */
@@ -233,7 +233,7 @@ function pausing(before: RegExp | "COMMIT") {
     await mayGoOn.promise;
   }
   const wire = (real: Wire): Way => ({
-    close: real.close,
+    ...real,
     transaction: (work, how) =>
       real.transaction(async (transaction) => {
         const result = await work({
@@ -292,7 +292,7 @@ function losing(isCommitted: boolean) {
   let loses = false;
   const rolledBack = new Error("rolled back");
   const wire = (real: Wire): Way => ({
-    close: real.close,
+    ...real,
     async transaction(work, how) {
       if (!loses || how?.readonly) return real.transaction(work, how);
       loses = false;

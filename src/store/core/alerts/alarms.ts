@@ -11,7 +11,7 @@ type Seen = Parameters<AlertVerbs["noteAlarms"]>[0];
 type Noted = Awaited<ReturnType<AlertVerbs["noteAlarms"]>>;
 type Known = Pick<Receiver, "id" | "name" | "place"> & { at_least: string };
 type Row = { name: string; subject: string; course: string; words: string };
-type Turn = { by: string; until: number };
+type Turn = { by: string; until: number; relay?: string };
 
 const ALL = sql<[], Row>("SELECT name, subject, course, words FROM alarms ORDER BY name, subject");
 const SET = insert(
@@ -38,7 +38,11 @@ const FORGET = sql<[string]>("DELETE FROM receivers WHERE id = ?");
 /** Whose turn it is. */
 const TURN = "alarms-turn";
 
-export const freeTurn = (tx: Tx) => meta.remove(tx, TURN);
+/** The one of this relay has ended. */
+export async function freeTurn(tx: Tx): Promise<void> {
+  const isOwn = tx.relay.isAlone || (await meta.readJson<Turn>(tx, TURN))?.relay === tx.relay.writer;
+  if (isOwn) meta.remove(tx, TURN);
+}
 
 /** Whether there is nothing to do: no alarm stands, none is kept, and the receivers are those of before. */
 export async function isIdle(tx: Tx, { standing, receivers }: Seen): Promise<boolean> {
@@ -55,7 +59,7 @@ export async function note(tx: Tx, seen: Seen, now: number): Promise<Noted> {
   const turn = await meta.readJson<Turn>(tx, TURN);
   const isHeld = turn !== null && turn.by !== by && turn.until > now && turn.until <= now + leaseFor;
   if (isHeld) return { said: 0, dropped: [] };
-  meta.writeJson(tx, TURN, { by, until: now + leaseFor } satisfies Turn);
+  meta.writeJson(tx, TURN, { by, until: now + leaseFor, relay: tx.relay.writer } satisfies Turn);
   const { dropped, added } = await takeReceivers(tx, receivers);
   const silenced = await silences.reached(tx, now);
   const rows = new Map((await tx.all(ALL, [])).map((row) => [keyOf(row.name, row.subject), row]));

@@ -95,10 +95,10 @@ async function ready(tx: Tx, receivers: string[], leaseFor: number, now: number)
   return (await Promise.all(all)).filter(({ alerts }) => alerts.length > 0);
 }
 
-/** For the one relay of a data folder, at its start. */
-export function freeLeases(tx: Tx): void {
+/** For a relay at its start: it has the data folder for itself. */
+export async function freeLeases(tx: Tx): Promise<void> {
   tx.write(sql<[]>(`UPDATE receivers SET lease = 0 WHERE lease > 0 AND ${tx.relay.isOwn}`), []);
-  alarms.freeTurn(tx);
+  await alarms.freeTurn(tx);
 }
 
 const toState = (

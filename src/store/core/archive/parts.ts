@@ -58,10 +58,7 @@ const DROP_PART = sql<[number]>("DELETE FROM archive_parts WHERE id = ?");
 export async function hold(tx: Tx, { by, leaseFor }: Archivist, now: number): Promise<void> {
   const reached = await reaches.read(tx);
   if (reaches.isHeld(reached, by, now)) throw new RelayError("conflict", "another is at work on the archive");
-  reaches.write(tx, {
-    ...reached,
-    ...(leaseFor > 0 ? { holder: by, until: now + leaseFor } : { holder: null, until: 0 }),
-  });
+  reaches.write(tx, { ...reached, ...reaches.heldBy(tx, by, leaseFor, now) });
 }
 
 export async function rowOf(tx: Tx, id: string): Promise<PartRow> {

@@ -30,6 +30,9 @@ const DUE = sql<[string, number, number], TransferRow & { video: number }>(
   `SELECT t.*, m.video FROM transfers t JOIN media m ON m.id = t.medium WHERE t.action = ? AND t.due <= ?
    ORDER BY t.due, t.id LIMIT ?`,
 );
+// What is uploaded lies in the spool of the relay that has downloaded it.
+const OF_OWN = (isOwn: string) =>
+  `t.action = 'upload' AND EXISTS (SELECT 1 FROM media WHERE media.id = t.medium AND ${isOwn})`;
 const FIRST_DUE = sql<[string], { due: number | null }>("SELECT min(due) AS due FROM transfers WHERE action = ?");
 const LEASE = sql<[number, number]>("UPDATE transfers SET running = 1, due = ?, claims = claims + 1 WHERE id = ?");
 const RENEW = sql<[number, number, number]>("UPDATE transfers SET due = ? WHERE id = ? AND claims = ? AND running = 1");
@@ -104,7 +107,14 @@ export async function takePlaces(tx: Tx, medium: number): Promise<Place[]> {
 }
 
 export const due = (tx: Tx, action: TransferRow["action"], now: number, limit: number) =>
-  held(tx, () => tx.all(DUE, [action, now, limit]));
+  held(tx, () => {
+    if (action !== "upload" || tx.relay.isAlone) return tx.all(DUE, [action, now, limit]);
+    const own = sql<[number, number], TransferRow & { video: number }>(
+      `SELECT t.*, m.video FROM transfers t JOIN media m ON m.id = t.medium WHERE ${OF_OWN(tx.relay.isOwn)} AND t.due <= ?
+       ORDER BY t.due, t.id LIMIT ?`,
+    );
+    return tx.all(own, [now, limit]);
+  });
 
 export const claim = async (tx: Tx, action: TransferRow["action"], wish: ClaimWish): Promise<TransferRow[]> =>
   (await due(tx, action, wish.now, wish.limit)).map((row) => {
@@ -140,8 +150,14 @@ export const mendDue = (tx: Tx, now: number) => tx.write(NEVER_DUE, [now]);
 
 export const bringForward = (tx: Tx, by: number) => tx.write(BRING_FORWARD, [by]);
 
+function firstDue(tx: Tx, action: TransferRow["action"]): Promise<{ due: number | null } | undefined> {
+  if (action !== "upload" || tx.relay.isAlone) return tx.get(FIRST_DUE, [action]);
+  const own = `SELECT t.due FROM transfers t WHERE ${OF_OWN(tx.relay.isOwn)} ORDER BY t.due, t.id LIMIT 1`;
+  return tx.get(sql<[], { due: number }>(own), []);
+}
+
 export const nextDue = async (tx: Tx, ...actions: TransferRow["action"][]): Promise<number | null> => {
-  const rows = await Promise.all(actions.map((action) => tx.get(FIRST_DUE, [action])));
+  const rows = await Promise.all(actions.map((action) => firstDue(tx, action)));
   const times = rows.flatMap((row) => row?.due ?? []);
   return times.length === 0 ? null : Math.min(...times);
 };

@@ -5,13 +5,15 @@ import type { Tx } from "../tx.ts";
 /**
  * How far retention is. `bodies`, `attempts`: the events, and the deliveries, whose ids are not greater were looked at; of
  * those that have to be looked at again there are rows (retained). `gone`: the least and the greatest id of what went whole;
- * null: nothing has. `holder` is at work until `until`, if no other takes over; null: none is.
+ * null: nothing has. `holder` is at work until `until`, if no other takes over; null: none is. `relay`: which
+ * one it is of (Relay.writer).
  */
 export type Reached = {
   bodies: number;
   attempts: number;
   gone: [number, number] | null;
   holder: string | null;
+  relay?: string;
   until: number;
 };
 
@@ -32,10 +34,19 @@ export async function read(tx: Tx): Promise<Reached> {
 
 export const write = (tx: Tx, reached: Reached) => meta.writeJson(tx, NAME, reached);
 
-/** The one that was at it has ended. */
+/** Who is at it from now on, until then; a `leaseFor` of 0 ends it. */
+export function heldBy(tx: Tx, by: string, leaseFor: number, now: number): Pick<Reached, "holder" | "relay" | "until"> {
+  const { relay } = tx;
+  if (leaseFor <= 0) return { holder: null, until: 0 };
+  return { holder: by, until: now + leaseFor, ...(!relay.isAlone && { relay: relay.writer }) };
+}
+
+/** The one of this relay that was at it has ended. */
 export async function freeLease(tx: Tx): Promise<void> {
+  const { relay } = tx;
   const reached = await read(tx);
-  if (reached.holder !== null) write(tx, { ...reached, holder: null, until: 0 });
+  const isOwn = relay.isAlone || reached.relay === relay.writer;
+  if (reached.holder !== null && isOwn) write(tx, { ...reached, ...heldBy(tx, "", 0, 0) });
 }
 
 /** Notes that the rows of these ids went whole. */

@@ -76,7 +76,7 @@ async function prune(tx: Tx, wish: Wish, now: number): ReturnType<RetentionVerbs
     (await bodies.prune(tx, wish, work)) ||
     (await attempts.prune(tx, wish, work)) ||
     (await ages.prune(tx, work));
-  Object.assign(reached, isMore ? { holder: by, until: now + leaseFor } : { holder: null, until: 0 });
+  Object.assign(reached, reaches.heldBy(tx, by, isMore ? leaseFor : 0, now));
   reaches.write(tx, reached);
   return { ...pruned, isMore };
 }

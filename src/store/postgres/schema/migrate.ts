@@ -31,6 +31,17 @@ export async function migrate(wire: Pick<Wire, "transaction">): Promise<void> {
   });
 }
 
+/** For an operator's command, which changes no schema: refuses one that is not this program's. */
+export async function checkSchema(wire: Pick<Wire, "transaction">): Promise<void> {
+  const schema = await wire.transaction(schemaOf, { readonly: true });
+  if (schema === migrations.length) return;
+  if (schema === 0) throw new RelayError("not_found", "no relay has used the database of store.url yet: start one");
+  throw new RelayError(
+    "conflict",
+    `the database of store.url has schema ${schema}, this program needs ${migrations.length}; start this version's relay once`,
+  );
+}
+
 /** The steps that the database has taken; throws where it is not ours, or newer than this program. */
 export async function schemaOf(transaction: Transaction): Promise<number> {
   const found = await transaction.query(

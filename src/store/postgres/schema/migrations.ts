@@ -3,6 +3,7 @@ import { EVENTS } from "./events.ts";
 import { LENGTHS } from "./lengths.ts";
 import { MEDIA } from "./media.ts";
 import { NUMBERS } from "./numbers.ts";
+import { RELAYS } from "./relays.ts";
 import { TITLES } from "./titles.ts";
 import { UPKEEP } from "./upkeep.ts";
 
@@ -12,7 +13,7 @@ import { UPKEEP } from "./upkeep.ts";
  * what its seven come to. An index of SQLite ends with the row's id by itself; here that is written.
  */
 export const migrations: string[][] = [
-  [...EVENTS, ...MEDIA, ...DELIVERIES, ...UPKEEP, ...NUMBERS, ...LENGTHS, ...TITLES].map(
+  [...EVENTS, ...MEDIA, ...DELIVERIES, ...UPKEEP, ...NUMBERS, ...LENGTHS, ...TITLES, ...RELAYS].map(
     // Texts are compared by their bytes, in whatever language the database is: so SQLite does, and so do the rules.
     (statement) => statement.replace(/\bTEXT\b/g, 'text COLLATE "C"'),
   ),

@@ -1,11 +1,11 @@
 import type { SecureContext } from "node:tls";
 import pg from "pg";
+import type { Place } from "../../../config/store/place.ts";
 import { errorLine, RelayError } from "../../../errors.ts";
 import { explainTrust } from "../../../platform/net/trust.ts";
 import type { Clock } from "../../../ports.ts";
 import type { Value } from "../../core/value.ts";
 import { stateOf } from "./errors.ts";
-import type { Place } from "./place.ts";
 import { LOOK, PREPARE, type Said, type Server, saidIn } from "./session.ts";
 
 /** A statement with `$n` for its values. With a name it is prepared once a connection; "": it has none. */

@@ -1,9 +1,9 @@
 import type { SecureContext } from "node:tls";
+import { parsePlace } from "../../../config/store/place.ts";
 import { errorLine, RelayError } from "../../../errors.ts";
 import { secureContextOf } from "../../../platform/net/trust.ts";
 import type { Clock, Ports } from "../../../ports.ts";
 import { type Answer, type Connection, nameOf, type Query } from "./connection.ts";
-import { parsePlace } from "./place.ts";
 import { createPool, MOST } from "./pool.ts";
 import { watchPrimary } from "./primary.ts";
 import { createServerClock } from "./server-clock.ts";

@@ -1,8 +1,8 @@
+import type { Place } from "../../../config/store/place.ts";
 import { RelayError } from "../../../errors.ts";
 import { every } from "../../../platform/timing.ts";
 import type { Log } from "../../../ports.ts";
 import { type Connection, type ConnectOptions, connect, lineOf, nameOf, serverOf } from "./connection.ts";
-import type { Place } from "./place.ts";
 import type { Server } from "./session.ts";
 
 /** How often all hosts are asked what they are; while none of them takes writes, more often. Milliseconds. */

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import { type TestContext, test } from "node:test";
+import { parsePlace } from "../../../../src/config/store/place.ts";
 import { isTrouble } from "../../../../src/store/postgres/wire/errors.ts";
-import { parsePlace } from "../../../../src/store/postgres/wire/place.ts";
 import { watchPrimary } from "../../../../src/store/postgres/wire/primary.ts";
 import { listen } from "../../../support/listen.ts";
 import { testClock, testPorts } from "../../../support/ports.ts";

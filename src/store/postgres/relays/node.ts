@@ -1,7 +1,7 @@
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { makeFolders, nullWhereMissing } from "../../platform/files/file-system.ts";
-import type { Random } from "../../ports.ts";
+import { makeFolders, nullWhereMissing } from "../../../platform/files/file-system.ts";
+import type { Random } from "../../../ports.ts";
 
 /** The file in the data folder that names this relay among those of its database: another folder is another relay. */
 const nameOf = (dataDir: string) => join(dataDir, "node");

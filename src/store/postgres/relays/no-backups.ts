@@ -1,5 +1,5 @@
-import { RelayError } from "../../errors.ts";
-import type { Backups } from "../backups.ts";
+import { RelayError } from "../../../errors.ts";
+import type { Backups } from "../../backups.ts";
 
 const refuse = async (): Promise<never> => {
   throw new RelayError("unsupported", "a store on PostgreSQL is backed up by what backs the database up");

@@ -1,5 +1,5 @@
-import { isLoopback } from "../../../config/own-webhook.ts";
-import { RelayError } from "../../../errors.ts";
+import { RelayError } from "../../errors.ts";
+import { isLoopback } from "../own-webhook.ts";
 
 /** Where a database is, and how one gets in. `tls`: the server's certificate is verified, its name too. */
 export type Place = {
@@ -111,5 +111,5 @@ function decoded(text: string): string {
 }
 
 function wrong(what: string): RelayError {
-  return new RelayError("config", `store.url ${what}`);
+  return new RelayError("config", what);
 }

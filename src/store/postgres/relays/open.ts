@@ -1,0 +1,36 @@
+import { RelayError } from "../../../errors.ts";
+import type { Ports } from "../../../ports.ts";
+import type { Opening } from "../../settings.ts";
+import { lockFolder, makeFolder } from "../../sqlite/files/database.ts";
+import type { Store, StoreOptions } from "../../store.ts";
+import { openPostgresStore } from "../open.ts";
+import { openWire } from "../wire/open.ts";
+
+/**
+ * Opens the store on the server of `store.url`. The relay has its data folder for itself, as with SQLite: the spool is in it, and
+ * its name among the relays. All times are the database's.
+ */
+export async function openOnServer(opening: Opening, ports: Ports, { role }: StoreOptions): Promise<Store> {
+  const { dataDir, server } = opening;
+  if (server?.url == null) throw new RelayError("config", server?.why ?? "store.url is not set");
+  let unlock = () => {};
+  if (role === "relay") {
+    makeFolder(dataDir);
+    unlock = lockFolder(dataDir);
+  }
+  try {
+    const wire = await openWire(server, ports);
+    const store = await openPostgresStore(opening, wire, { ...ports, clock: wire.clock }, { role });
+    return {
+      ...store,
+      async close() {
+        await store.close();
+        unlock();
+        unlock = () => {};
+      },
+    };
+  } catch (error) {
+    unlock();
+    throw error;
+  }
+}
