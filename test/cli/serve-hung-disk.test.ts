@@ -91,13 +91,18 @@ suite("a disk that does not answer", { concurrency: true, skip: noRecorder }, ()
   });
 
   test("a stop that comes while the relay opens waits for that, and closes it", async (t) => {
-    const disk = await serveOn(t, { hangsAtOnce: true });
-    await disk.logged("the database is not open yet");
-    process.kill(disk.relay.pid, "SIGTERM");
-    await disk.logged("stopping");
-    disk.goOn();
-    assert.deepEqual(await disk.relay.ended, { code: 0, signal: null });
-    assert.doesNotMatch(await disk.logged("stopped"), /trouble/);
+    // It waits for three seconds, in which a busy machine may not come that far: then once more.
+    for (let triesLeft = 4; ; triesLeft--) {
+      const disk = await serveOn(t, { hangsAtOnce: true });
+      await disk.logged("the database is not open yet");
+      process.kill(disk.relay.pid, "SIGTERM");
+      await disk.logged("stopping");
+      disk.goOn();
+      assert.deepEqual(await disk.relay.ended, { code: 0, signal: null });
+      const line = await disk.logged("stopped");
+      if (triesLeft > 0 && line.includes("it was not open yet")) continue;
+      return assert.doesNotMatch(line, /trouble/);
+    }
   });
 
   test("the watchdog is notified all the while, idle and busy; the log says what is wrong, and when it is over", {

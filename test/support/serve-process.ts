@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
+import { hear } from "./heard.ts";
 
 /** `serve` as a process of its own: this very runtime (Node or Deno) runs src/main.ts as a user would. */
 export type ServeProcess = {
@@ -66,6 +67,7 @@ export function spawnServe(options: {
       options.onLine?.(line);
     });
   }
+  hear(`serve, process ${child.pid}`, () => lines);
   // A test run that breaks must not leave it behind.
   const killNow = () => send("SIGKILL");
   process.once("exit", killNow);

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { commands } from "../../src/cli/commands/table.ts";
 import { runCommandLine } from "../../src/cli/run.ts";
 import { bareEnvironment } from "./environment.ts";
+import { hear } from "./heard.ts";
 
 export const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
@@ -56,9 +57,14 @@ export function finish(child: ChildProcess): Promise<Finished> {
   child.stdout?.on("data", (chunk: Buffer) => output.stdout.push(chunk));
   child.stderr?.on("data", (chunk: Buffer) => output.stderr.push(chunk));
   const text = (name: "stdout" | "stderr") => Buffer.concat(output[name]).toString();
+  const lines = () => `${text("stdout")}\n${text("stderr")}`.split("\n").filter((line) => line !== "");
+  const forget = hear(child.spawnargs?.slice(-6).join(" ") ?? "a process", lines);
   return new Promise((resolve, reject) => {
     child.once("error", reject);
-    child.once("close", (code, signal) => resolve({ code, signal, stdout: text("stdout"), stderr: text("stderr") }));
+    child.once("close", (code, signal) => {
+      if (code === 0) forget();
+      resolve({ code, signal, stdout: text("stdout"), stderr: text("stderr") });
+    });
   });
 }
 
