@@ -76,7 +76,8 @@ test("media move has the relay move them, shows its end, and names what it could
   rmSync(join(oldDir, "v2/video.bin"));
   await relay();
   const moved = await move("--yes");
-  assert.deepEqual([moved.code, moved.stdout], [1, "2 moved, 1 not\n"]);
+  // On a slow machine lines before it say how far it is.
+  assert.deepEqual([moved.code, moved.stdout.split("\n").at(-2)], [1, "2 moved, 1 not"]);
   assert.match(moved.stderr, /med_\S+: its copy is gone\n/);
   assert.equal(readFileSync(join(newDir, "v1/video.bin"), "utf8"), "video of v1");
   writeFileSync(join(oldDir, "v2/video.bin"), "video of v2");

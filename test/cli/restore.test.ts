@@ -286,6 +286,8 @@ test("after the machine has burned, all that was acknowledged before the backup 
     });
     const first = await send("video.ready", linksOf(VIDEO));
     await delivery(first.id, "/app");
+    // The next attempt is far away.
+    await waitFor(async () => (await run("deliveries", "list", "--endpoint", "late"))[0].attempts === 2);
     const media = join(folder, "media");
     rmSync(media, { recursive: true });
     writeFileSync(media, "in the way of every copy");
@@ -329,6 +331,9 @@ test("after the machine has burned, all that was acknowledged before the backup 
     assert.match(verified.stdout, /2 good, 2 missing\n2 queued/);
     await waitFor(async () => (await callCli(["media", "verify", "--config", relay.configPath])).code === 0);
     // What was on its way to an app that was down goes on, too.
+    await waitFor(
+      async () => (await run("deliveries", "list", "--endpoint", "late", "--state", "delivered")).length === 1,
+    );
     const [late] = await run("deliveries", "list", "--endpoint", "late", "--state", "pending");
     assert.equal(late.eventId, first.id);
     await run("deliveries", "retry", late.id);

@@ -22,7 +22,7 @@ test("what is sent again is waited for, and how it went is said; without a relay
     await waitFor(async () => (await dead()).length === 2);
     const both = await run("deliveries retry --since 1h --wait --yes");
     assert.equal(both.code, 1);
-    assert.match(both.stdout, /^2 retried\n2 failed at \w+: HTTP 422: \{"error":"unknown rubric"\}\n$/);
+    assert.match(both.stdout, /^2 retried\n2 failed at \w+: HTTP 422: \{"error":"unknown rubric"\}\n$/m);
 
     await waitFor(async () => (await dead()).length === 2);
     app.answer(200);

@@ -127,7 +127,7 @@ test("a second task of a verb is refused with the id of the first, and a task is
   assert.match(canceled.stdout, new RegExp(`^${first.id} is canceled: \\d+ of 20 were done\\n$`));
   const { code, stdout, stderr } = await working;
   assert.equal(code, 1);
-  assert.match(stdout, new RegExp(`^\\d+ retried, of 20: ${first.id} was canceled\\n$`));
+  assert.match(stdout, new RegExp(`^\\d+ retried, of 20: ${first.id} was canceled\\n$`, "m"));
   assert.equal(stderr, "canceled by the operator\n");
   const [task] = await json("tasks list");
   assert.equal((await json("deliveries list --state pending")).length, task.done);
@@ -136,14 +136,14 @@ test("a second task of a verb is refused with the id of the first, and a task is
 
 test("what changes while a task runs is skipped and counted, and is no failure", async (t) => {
   const seeded = await openSeeded(t, { endpoints: APP });
-  await seedDead(seeded.store, 3);
+  await seedDead(seeded.store, 6);
   const { run, json } = on(seeded);
   const working = run("deliveries retry --since 1h --rate 1");
   await waitFor(async () => (await json("tasks list"))[0]?.done > 0);
   const [newest] = await json("deliveries list --state dead");
   assert.equal((await run(`deliveries retry ${newest.id}`)).code, 0);
   const { code, stdout, stderr } = await working;
-  assert.deepEqual([code, stdout, stderr], [0, "2 retried, 1 had changed meanwhile\n", ""]);
+  assert.deepEqual([code, stdout.split("\n").at(-2), stderr], [0, "5 retried, 1 had changed meanwhile", ""]);
 });
 
 test("an interrupted command leaves its task to the relay, and says how to end it", async (t) => {

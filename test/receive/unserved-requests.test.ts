@@ -187,7 +187,7 @@ test("plain HTTP on the port of TLS is named in the log", async (t) => {
 });
 
 test("a request that takes too long, and a chunked body that is broken, leave one line with the reason", async (t) => {
-  const limits = { headersTimeout: 200, requestTimeout: 300, connectionsCheckingInterval: 50 };
+  const limits = { headersTimeout: 800, requestTimeout: 1_000, connectionsCheckingInterval: 50 };
   const door = await openFrontDoor(t, {}, limits);
   await door.raw("POST /webhooks/wochit HTTP/1.1\r\nhost:");
   const [slow] = await waitFor(() => (refusals(door).length > 0 ? refusals(door) : null));

@@ -51,7 +51,7 @@ test("when the clock is set back, retries and the lane behind them go on at once
     clock.setAhead(ahead);
     app.answer(200);
     // 30 s is when a worker looks again that nothing wakes.
-    await waitFor(() => app.requests.at(-1)?.json.videoTitle === `second ${ahead}`, 10 * SECOND);
+    await waitFor(() => app.requests.at(-1)?.json.videoTitle === `second ${ahead}`, 25 * SECOND);
   }
   await waitFor(() => count("the clock was set forward") === 2);
   assert.equal(count("the clock was set back"), 2);
