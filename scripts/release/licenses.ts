@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "../root.ts";
 import { type Component, nameOf } from "./bom.ts";
@@ -7,7 +7,8 @@ const RULE = `${"-".repeat(78)}\n`;
 
 /**
  * THIRD-PARTY-LICENSES: every component with its licence and the full text, equal texts once. A package that was published
- * without its text takes it from one of the same repository and licence. Throws, naming them, where a text is missing.
+ * without its text takes it from its readme, or from one of the same repository and licence. Throws, naming them, where a text
+ * is missing.
  */
 export function writeLicenses(
   components: Component[],
@@ -58,7 +59,7 @@ function licenseOf({ licenses = [] }: Component): string {
 }
 
 function textOf(component: Component, others: Component[]): string | null {
-  const own = ownText(component);
+  const own = ownText(component) ?? textInReadme(component);
   const repository = repositoryOf(component);
   if (own !== null || repository === null || licenseOf(component) === "") return own;
   const sibling = others.find(
@@ -75,6 +76,16 @@ function ownText({ evidence }: Component): string | null {
       .trim(),
   );
   return texts.length === 0 || texts.includes("") ? null : texts.join("\n\n");
+}
+
+/** The section of its readme that holds the licence, where that is the whole of it; null: there is none. */
+function textInReadme({ group, name }: Component): string | null {
+  const folder = join(ROOT, "node_modules", group ?? "", name);
+  const file = existsSync(folder) ? readdirSync(folder).find((one) => /^readme(\.|$)/i.test(one)) : undefined;
+  if (file === undefined) return null;
+  const [, section = ""] = readFileSync(join(folder, file), "utf8").split(/^#+ *licen[cs]e *$/im);
+  const text = section.split(/^#+ /m)[0]!.replaceAll("\r\n", "\n").trim();
+  return text.includes("Permission is hereby granted") && text.includes("WITHOUT WARRANTY") ? text : null;
 }
 
 function repositoryOf({ externalReferences = [] }: Component): string | null {

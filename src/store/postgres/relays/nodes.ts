@@ -33,7 +33,7 @@ const LEFT = sql<[string, number, number, number, number, number, number], Left>
   `SELECT m.id, v.video_id, m.node FROM transfers t
      JOIN media m ON m.id = t.medium JOIN videos v ON v.id = m.video LEFT JOIN nodes n ON n.id = m.node
    WHERE t.action = 'upload' AND m.spooled IS NOT NULL AND m.node <> ? AND coalesce(n.seen_at, 0) <
-     CASE WHEN m.deadline <= ? THEN ? WHEN m.deadline <= ? THEN ? ELSE ? END
+     CASE WHEN m.deadline <= ? THEN CAST(? AS int8) WHEN m.deadline <= ? THEN CAST(? AS int8) ELSE CAST(? AS int8) END
    ORDER BY m.deadline, m.id LIMIT ?`,
 );
 const STILL_LEFT = sql<[number, string], unknown>(
