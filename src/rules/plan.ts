@@ -1,7 +1,7 @@
 import type { ProviderEvent } from "../model/event.ts";
 import type { PlannedMedium } from "../model/medium.ts";
 import type { Plan } from "../model/plan.ts";
-import { hostOf } from "../wochit/link.ts";
+import { hostOf } from "../wochit/address.ts";
 import { deadlineOf } from "../wochit/link-expiry.ts";
 import { type Reader, wants } from "./topics.ts";
 

@@ -21,6 +21,9 @@ export type Counts = {
   oldest: Record<"download" | "upload" | "delete", number | null>;
 };
 
+/** Rows of which there are too many to count: events without notices, videos, and media that have ended. */
+export type Numbered = "events" | "videos" | `${MediaKind}/${MediaState}`;
+
 /** How long commits took, in seconds, and how many writes each had, by the bounds of `COMMIT_BOUNDS`. */
 export type Commits = { seconds: Distribution; writes: Distribution };
 

@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { isUrl } from "./address.ts";
 import { nameOf } from "./link-identity.ts";
 
 const HOUR = 3_600_000;
@@ -22,22 +23,27 @@ const TELLS_TIME = new RegExp(
  */
 export function expiryOf(url: string): number | null {
   const query = url.indexOf("?");
-  if (query === -1 || !TELLS_TIME.test(url) || !URL.canParse(url)) return null;
+  if (query === -1 || !TELLS_TIME.test(url) || !isUrl(url)) return null;
   const values = new Map<string, string>();
   for (const parameter of url
     .slice(query + 1)
     .split("#", 1)[0]!
     .split("&")) {
     const name = nameOf(parameter);
-    values.set(name, decoded(parameter.slice(name.length + 1)));
+    values.set(name, parameter.slice(name.length + 1));
   }
+  /** What the parameter of one of these names says, where there is one. */
+  const read = (name: string, time: (value: string) => number | null): number | null => {
+    const value = values.get(name);
+    return value === undefined ? null : time(decoded(value));
+  };
   const times = [
-    after(values.get("x-amz-date"), values.get("x-amz-expires")),
-    after(values.get("x-goog-date"), values.get("x-goog-expires")),
-    values.has("sig") ? isoTime(values.get("se")) : null,
-    values.has("key-pair-id") ? policyEnd(values.get("policy")) : null,
-    ...END_NAMES.map((name) => plainTime(values.get(name))),
-    ...TOKEN_NAMES.map((name) => epoch(/(?:^|~)exp=(\d+)(?:~|$)/.exec(values.get(name) ?? "")?.[1])),
+    read("x-amz-expires", (seconds) => read("x-amz-date", (start) => after(start, seconds))),
+    read("x-goog-expires", (seconds) => read("x-goog-date", (start) => after(start, seconds))),
+    values.has("sig") ? read("se", isoTime) : null,
+    values.has("key-pair-id") ? read("policy", policyEnd) : null,
+    ...END_NAMES.map((name) => read(name, plainTime)),
+    ...TOKEN_NAMES.map((name) => read(name, tokenEnd)),
   ].filter((time) => time !== null);
   return times.length === 0 ? null : Math.min(...times);
 }
@@ -51,9 +57,9 @@ function decoded(value: string): string {
 }
 
 /** A start like 20260131T235959Z, and seconds from then. */
-function after(start: string | undefined, seconds: string | undefined): number | null {
-  const begin = isoTime(start?.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, "$1-$2-$3T$4:$5:$6Z"));
-  return begin === null || !/^\d{1,9}$/.test(seconds ?? "") ? null : begin + Number(seconds) * 1000;
+function after(start: string, seconds: string): number | null {
+  const begin = isoTime(start.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, "$1-$2-$3T$4:$5:$6Z"));
+  return begin === null || !/^\d{1,9}$/.test(seconds) ? null : begin + Number(seconds) * 1000;
 }
 
 /** Seconds since 1970, as ten digits: fewer would be before 2001. */
@@ -61,23 +67,24 @@ function epoch(seconds: string | undefined): number | null {
   return /^[1-9]\d{9}$/.test(seconds ?? "") ? Number(seconds) * 1000 : null;
 }
 
+const tokenEnd = (token: string) => epoch(/(?:^|~)exp=(\d+)(?:~|$)/.exec(token)?.[1]);
+
 /** Seconds or milliseconds since 1970, or a date and time with its zone; other forms are ambiguous. */
-function plainTime(text: string | undefined): number | null {
-  if (text === undefined) return null;
+function plainTime(text: string): number | null {
   if (/^1\d{12}$/.test(text)) return Number(text);
   return epoch(text) ?? (/T.*(?:Z|[+-]\d\d:\d\d)$/.test(text) ? isoTime(text) : null);
 }
 
 /** The forms of ISO 8601 that Azure takes: a date, or a date and time in UTC or with an offset. */
-function isoTime(text: string | undefined): number | null {
-  if (!/^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))?$/.test(text ?? "")) return null;
-  const time = Date.parse(text!);
+function isoTime(text: string): number | null {
+  if (!/^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))?$/.test(text)) return null;
+  const time = Date.parse(text);
   return Number.isNaN(time) ? null : time;
 }
 
 /** DateLessThan of a CloudFront custom policy: JSON in base64 with `-_~` for `+=/`. */
-function policyEnd(policy: string | undefined): number | null {
-  if (policy === undefined || policy.length > 4096) return null;
+function policyEnd(policy: string): number | null {
+  if (policy.length > 4096) return null;
   const base64 = policy.replace(/[-_~]/g, (sign) => ({ "-": "+", _: "=", "~": "/" })[sign]!);
   try {
     const { Statement } = JSON.parse(Buffer.from(base64, "base64").toString());

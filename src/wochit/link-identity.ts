@@ -1,3 +1,5 @@
+import { isUrl } from "./address.ts";
+
 /** Parameters that are always a signature's: those of AWS Signature v4 and Google V4. */
 const OWN_PREFIX = /^x-(?:amz|goog)-/;
 
@@ -34,7 +36,7 @@ export function identityOf(url: string): string {
   const hash = url.indexOf("#");
   const query = url.indexOf("?");
   if (hash === -1 && query === -1) return url;
-  if (!URL.canParse(url)) return url;
+  if (!isUrl(url)) return url;
   const link = hash === -1 ? url : url.slice(0, hash);
   if (query === -1 || (hash !== -1 && hash < query)) return link;
   const parameters = link.slice(query + 1).split("&");

@@ -5,9 +5,3 @@ export function withoutQuery(url: string): string {
   link.search = link.hash = link.username = link.password = "";
   return link.href;
 }
-
-/** Host and port of an http(s) link, lower case; "" for any other text. */
-export function hostOf(url: string): string {
-  const link = URL.canParse(url) ? new URL(url) : null;
-  return link && /^https?:$/.test(link.protocol) ? link.host : "";
-}

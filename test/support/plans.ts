@@ -20,7 +20,8 @@ const BOUNDED: [RegExp, string][] = [
   [/^SCAN sessions$/, "a number of them is kept"],
   [/^SCAN link_secrets\b/, "fifty are valid at most, and those that have ended are removed"],
   [/^SCAN (alarms|receivers|silences)$/, "as many as alarms stand or are silenced, and as the config has receivers"],
-  [/^SCAN (CONSTANT ROW|h|counters|c|epochs|targets|endpoints|backups|sqlite_schema)$/, "a few rows"],
+  [/^SCAN (CONSTANT ROW|h|counters|c|epochs|targets|endpoints|backups|sqlite_schema|titles_reached)$/, "a few rows"],
+  [/^SCAN \d+-ROW VALUES CLAUSE$/, "rows that are added"],
   [/^SCAN m: .* FROM media WHERE host = .* LIMIT 500\) m |^SCAN b: .* LIMIT 1000\) b\) /, "what a LIMIT inside leaves"],
   [/^SCAN t VIRTUAL TABLE/, "the index of titles"],
   [/^SCAN (d|t): .* FROM titles_due /, "titles that have changed in the last seconds"],
@@ -55,6 +56,10 @@ const SORTED: [RegExp, string][] = [
     /^(SCAN t VIRTUAL TABLE|SEARCH d USING INTEGER PRIMARY KEY) .* FROM titles.* ORDER BY \w\.(rowid|video) \+ 0 DESC LIMIT/,
     "videos of a title that few have, or between the first and the last of some",
   ],
+  [
+    /^SEARCH v USING INTEGER PRIMARY KEY .* v\.id > \(SELECT video FROM titles_reached\) /,
+    "videos of the last seconds",
+  ],
   [/^(SCAN|SEARCH) sessions\b/, "a number of them is kept"],
   [/SEARCH archive_videos USING PRIMARY KEY \(video=\?\)/, "files that have events of one video"],
   [/^SCAN (e|archive_erasures) USING COVERING INDEX archive_erasures_due/, "files that are to be written anew"],
@@ -75,6 +80,7 @@ const SPANS: [RegExp, string][] = [
   [/^SELECT (min|max)\(id\) AS id FROM \w+ WHERE id [<>]=? \S+$/, "the next one"],
   [/ FROM quarantine /, "bounded in bytes"],
   [/ FROM titles_due /, "titles that have changed in the last seconds"],
+  [/ FROM videos v WHERE .*v\.id > \(SELECT video FROM titles_reached\) /, "videos of the last seconds"],
   [
     /^(DELETE|SELECT d\.id, d\.settled_at) FROM deliveries (d )?WHERE (d\.)?id > \+\? AND (d\.)?id <= \+\?( ORDER BY d\.id)?$/,
     "deliveries of one event",

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { hostOf, withoutQuery } from "../../src/wochit/link.ts";
+import { hostOf, isUrl } from "../../src/wochit/address.ts";
+import { withoutQuery } from "../../src/wochit/link.ts";
 import { deadlineOf, expiryOf } from "../../src/wochit/link-expiry.ts";
 import { identityOf } from "../../src/wochit/link-identity.ts";
 import given from "../fixtures/links.json" with { type: "json" };
@@ -90,6 +91,29 @@ test("the host of a link is lower case with its port, and empty where there is n
   assert.equal(hostOf("http://cdn.test:80/"), "cdn.test");
   for (const url of ["", "rubbish", "ftp://cdn.test/v.mp4", "file:///etc/passwd", "//cdn.test/x", "http://"])
     assert.equal(hostOf(url), "", url);
+});
+
+test("the usual form of an address is read as a parser reads it", () => {
+  const word = fc.oneof(
+    fc.constantFrom("media", "xn--a", "xn--mnchen-3ya", "axn--", "0x7f", "127", "a--b", "-", ""),
+    text,
+  );
+  const rest = fc.oneof(
+    fc.constantFrom("", "/", "/v.mp4?a=1#b", "?", "#", ":80/", ":8443", "\\x", "@b.test/", "."),
+    fc.string(),
+  );
+  holdsForAll(
+    fc.record({
+      scheme: fc.constantFrom("http://", "https://", "https:/"),
+      words: fc.array(word, { minLength: 1 }),
+      rest,
+    }),
+    ({ scheme, words, rest }) => {
+      const url = scheme + words.join(".") + rest;
+      assert.equal(isUrl(url), URL.canParse(url), url);
+      assert.equal(hostOf(url), URL.canParse(url) ? new URL(url).host : "", url);
+    },
+  );
 });
 
 test("a hostile link costs no time", () => {

@@ -149,8 +149,7 @@ function takeAway(db: Database.Database): () => void {
     db.exec(`UPDATE counters SET value = (SELECT count(*) FROM events WHERE dialect <> 'notice') WHERE name = 'events';
       UPDATE counters SET value = (SELECT count(*) FROM videos) WHERE name = 'videos';
       UPDATE counters SET value = n FROM (SELECT kind || '/' || state AS of, count(*) AS n FROM media GROUP BY kind, state)
-        WHERE name = of;
-      INSERT INTO titles_due (video) SELECT id FROM videos WHERE title IS NOT NULL`);
+        WHERE name = of`);
     for (const { sql } of parts) db.exec(sql);
   };
 }

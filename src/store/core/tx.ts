@@ -1,4 +1,4 @@
-import type { Counted, TallyKind } from "../counts.ts";
+import type { Counted, Numbered, TallyKind } from "../counts.ts";
 import type { StoreSettings } from "../settings.ts";
 import type { VideoRow } from "./events/video-row.ts";
 import type { Memory } from "./memory.ts";
@@ -11,6 +11,8 @@ export type { Value };
 /** A statement, with `?` for its values; each engine prepares it once. The types say what goes in and what comes out. */
 export type Statement<Values extends readonly Value[] = Value[], Row = unknown> = {
   readonly text: string;
+  /** Of one that adds a row: what stands before the row, and the row. Such rows need not be written before something is read. */
+  readonly adds?: { readonly into: string; readonly row: string };
   /** Never there: it ties the types to the statement. */
   readonly types?: { values: Values; row: Row };
 };
@@ -24,8 +26,9 @@ export function sql<Values extends readonly Value[] = Value[], Row = unknown>(te
  * values (ON CONFLICT).
  */
 export function insert<Column extends string>(table: string, columns: readonly Column[], rest = "") {
-  const places = columns.map(() => "?").join(", ");
-  const statement = sql(`INSERT INTO ${table} (${columns.join(", ")}) VALUES (${places}) ${rest}`);
+  const into = `INSERT INTO ${table} (${columns.join(", ")}) VALUES`;
+  const row = `(${columns.map(() => "?").join(", ")})`;
+  const statement: Statement = { text: `${into} ${row} ${rest}`, ...(rest === "" && { adds: { into, row } }) };
   return (tx: Tx, row: Record<Column, Value>): void => tx.write(statement, valuesOf(columns, row));
 }
 
@@ -63,6 +66,8 @@ export type Tx = {
   write<Values extends readonly Value[]>(statement: Statement<Values>, values: Values): void;
   /** Counts what has happened, by the hour. It is written with the commit, where the job succeeds. */
   tally(kind: TallyKind, label: string, counted: Counted): void;
+  /** Adds to the number of rows that there are. It is written in the same way, where the tables do not count by themselves. */
+  count(of: Numbered, by: number): void;
   /** The time by the store's clock, in milliseconds. */
   now(): number;
   readonly ids: Ids;

@@ -12,7 +12,7 @@ import type { Transaction } from "./wire/transaction.ts";
 /** What a transaction offers beside its statements. */
 export type Surroundings = Omit<
   Tx,
-  "get" | "all" | "changed" | "write" | "tally" | "ids" | "hold" | "holdEndpoint" | "horizon"
+  "get" | "all" | "changed" | "write" | "tally" | "count" | "ids" | "hold" | "holdEndpoint" | "horizon"
 >;
 
 /** What became of one job. */

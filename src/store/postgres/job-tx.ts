@@ -47,6 +47,9 @@ export class JobTx {
     this.#counted.push(counted);
   }
 
+  /** Triggers count, each transaction in a row of its own (schema/numbers.ts). */
+  count(): void {}
+
   async hold(videos: number[]): Promise<ReadonlySet<number> | null> {
     if (this.#within.kind === "all") return null;
     const { rows } = await this.#ask(holdVideos([...new Set(videos)]));

@@ -70,7 +70,7 @@ export async function openSqliteStore(
     const memory = createMemory();
     const epoch = readEpochNumber(sql);
     const sums = createSums();
-    const run = createRunner(
+    const { run, flush, forget } = createRunner(
       sql,
       { ids, settings, epoch, dataDir, memory, titles, now: clock.now, ...ONE_RELAY },
       sums,
@@ -97,6 +97,7 @@ export async function openSqliteStore(
       clock,
       begun() {
         sums.clear();
+        forget();
         // Before it, too: another process may have begun to write with an index of its own.
         lookAtPlace();
         if (gone !== null) throw Object.assign(new Error(gone.line), { code: "SQLITE_READONLY_DBMOVED" });
@@ -107,7 +108,10 @@ export async function openSqliteStore(
         ids.catchUp();
         forgetSizes(memory.rings);
       },
-      ending: () => (sums.isEmpty() ? undefined : run(job(sums.write))),
+      ending() {
+        flush();
+        return sums.isEmpty() ? undefined : run(job(sums.write));
+      },
       undone: () => forgetSizes(memory.rings),
       committed(commit) {
         seconds.add(commit.seconds);
@@ -132,7 +136,7 @@ export async function openSqliteStore(
     const snapshots = role === "operator" ? createSnapshots(db) : null;
     const read: Engine["read"] = (job) =>
       damage.heed(() => group.read(() => snapshots?.read(() => run(job)) ?? run(job)));
-    const write: Engine["write"] = (job, how) => group.write(() => run(job), how);
+    const write: Engine["write"] = (job, how) => group.write((alone) => run(job, alone), how);
     const rules = createRules(settings);
     async function changeMark(): Promise<number> {
       // A command would wait for ever for commits to a database that a restore has put another one in the place of.

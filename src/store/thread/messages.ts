@@ -6,14 +6,17 @@ import type { StoreRole } from "../store.ts";
 /** What a store's thread is started with. */
 export type ThreadData = Opening & { role: StoreRole; now: number };
 
-/**
- * A verb that is called, by its name; `backups.` comes before those of the backups' port. One that carries a body has its
- * argument as JSON, which costs half of what the copy of an object does, and the place of its body in the message's bytes.
- */
-export type Call = { id: number; verb: string } & ({ args: unknown[] } | { json: string; from: number; to: number });
+/** A verb that is called, by its name; `backups.` comes before those of the backups' port. */
+export type Call = { id: number; verb: string; args: unknown[] };
 
-/** All calls of one turn of the caller's event loop. `now`: the time by the caller's clock. `bytes`: their bodies. */
-export type ToThread = { now: number; calls: Call[]; bytes: ArrayBuffer };
+/** One that carries a body, which has its place in the message's bytes. `plain`: its argument without it. */
+export type Carrying = { id: number; verb: string; plain: object; from: number; to: number };
+
+/**
+ * All calls of one turn of the caller's event loop. `now`: the time by the caller's clock. `carrying`: those that carry a body,
+ * as one text of JSON, which costs a fraction of what the copy of each as an object does; `bytes`: their bodies.
+ */
+export type ToThread = { now: number; calls: Call[]; carrying: string; bytes: ArrayBuffer };
 
 export type Answer = { id: number; value: unknown } | { id: number; failure: Failure };
 
@@ -24,7 +27,8 @@ export type FromThread = State &
   (
     | { is: "opened"; wasUnclean: boolean }
     | { is: "failed"; failure: Failure }
-    | { is: "answers"; answers: Answer[] }
+    /** `plain`: those that are the same as JSON, as one text of it. */
+    | { is: "answers"; answers: Answer[]; plain: string }
     | { is: "logged"; level: keyof Log; fact: string; fields: Record<string, unknown> | undefined }
     | { is: "lost" }
   );
@@ -42,6 +46,14 @@ export function unpackError({ isOurs, code, message, cause }: Failure): Error {
   const options = cause === null ? {} : { cause: unpackError(cause) };
   if (isOurs) return new RelayError(code as ErrorCode, message, options);
   return Object.assign(new Error(message, options), code !== "" && { code });
+}
+
+/** Whether a value comes out of its JSON as it was: there are no bytes in it, and nothing is undefined. */
+export function isPlain(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return value !== undefined;
+  if (value instanceof Uint8Array) return false;
+  for (const name in value) if (!isPlain(value[name as never])) return false;
+  return true;
 }
 
 /**

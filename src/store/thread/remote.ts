@@ -4,7 +4,9 @@ import { RelayError } from "../../errors.ts";
 import { startThread } from "../../platform/thread.ts";
 import type { Ports } from "../../ports.ts";
 import {
+  type Answer,
   type Call,
+  type Carrying,
   type FromThread,
   ownBytes,
   type State,
@@ -64,8 +66,8 @@ export async function openRemote(
   let isEnding = false;
   let ids = 0;
   let calls: Call[] = [];
+  let carrying: Carrying[] = [];
   let bodies: Uint8Array[] = [];
-  let starts: number[] = [];
   /** Of the bodies so far, in bytes. */
   let end = 0;
   let heardAt = clock.elapsed();
@@ -94,12 +96,8 @@ export async function openRemote(
     switch (message.is) {
       case "answers":
         heardAt = clock.elapsed();
-        for (const answer of message.answers) {
-          const call = waiting.get(answer.id);
-          waiting.delete(answer.id);
-          if ("failure" in answer) call?.reject(unpackError(answer.failure));
-          else call?.resolve(answer.value);
-        }
+        settle(message.answers);
+        if (message.plain !== "") settle(JSON.parse(message.plain));
         break;
       case "logged":
         log[message.level](message.fact, message.fields);
@@ -118,36 +116,46 @@ export async function openRemote(
     }
   });
 
+  function settle(answers: Answer[]): void {
+    for (const answer of answers) {
+      const call = waiting.get(answer.id);
+      waiting.delete(answer.id);
+      if ("failure" in answer) call?.reject(unpackError(answer.failure));
+      else call?.resolve(answer.value);
+    }
+  }
+
   function send(): void {
     const bytes = new Uint8Array(end);
-    for (const [index, body] of bodies.entries()) bytes.set(body, starts[index]);
-    const message: ToThread = { now: clock.now(), calls, bytes: bytes.buffer };
+    for (const [index, body] of bodies.entries()) bytes.set(body, carrying[index]!.from);
+    const json = carrying.length === 0 ? "" : JSON.stringify(carrying);
+    const message: ToThread = { now: clock.now(), calls, carrying: json, bytes: bytes.buffer };
     calls = [];
+    carrying = [];
     bodies = [];
-    starts = [];
     end = 0;
     thread.postMessage(message, [message.bytes]);
   }
 
-  function post(call: (id: number) => Call): Promise<unknown> {
+  function post(add: (id: number) => void): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (isEnding) return reject(new RelayError("store_unavailable", "the store is closed"));
       if (waiting.size === 0) heardAt = clock.elapsed();
       const id = ++ids;
       waiting.set(id, { resolve, reject });
-      if (calls.push(call(id)) === 1) setImmediate(send);
+      if (calls.length + carrying.length === 0) setImmediate(send);
+      add(id);
     });
   }
 
-  const call = (verb: string, args: unknown[]) => post((id) => ({ id, verb, args: args.map(ownBytes) }));
+  const call = (verb: string, args: unknown[]) => post((id) => void calls.push({ id, verb, args: args.map(ownBytes) }));
 
   function carry(verb: string, plain: object, body: Uint8Array): Promise<unknown> {
     return post((id) => {
       const from = end;
       end += body.length;
       bodies.push(body);
-      starts.push(from);
-      return { id, verb, json: JSON.stringify(plain), from, to: end };
+      carrying.push({ id, verb, plain, from, to: end });
     });
   }
 

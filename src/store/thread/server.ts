@@ -7,7 +7,16 @@ import type { Clock, Log } from "../../ports.ts";
 import { openSqliteStore } from "../sqlite/open.ts";
 import type { Store } from "../store.ts";
 import type { WithBody } from "../verbs.ts";
-import { type Answer, type Call, type FromThread, packError, type ThreadData, type ToThread } from "./messages.ts";
+import {
+  type Answer,
+  type Call,
+  type Carrying,
+  type FromThread,
+  isPlain,
+  packError,
+  type ThreadData,
+  type ToThread,
+} from "./messages.ts";
 
 // The program of a store's thread: it opens the engine, runs the verbs that are called, and answers all that one commit has
 // settled in one message.
@@ -19,6 +28,8 @@ const port = parentPort!;
 let store: Store | null = null;
 let now = 0;
 let answers: Answer[] = [];
+/** The same to calls that carried a body: they come by the dozen. */
+let plain: Answer[] = [];
 
 /** The time is the caller's, whose clock leaves out the machine's errors: each message brings it. */
 const clock: Clock = { ...systemClock(), now: () => now };
@@ -34,15 +45,17 @@ function tell(told: Told): void {
   port.postMessage({ ...told, trouble: store?.trouble() ?? null, damage: store?.damage() ?? null });
 }
 
-function answer(one: Answer): void {
+function answer(one: Answer, isOne: boolean): void {
   // What one commit has settled goes on in one run of the microtasks.
-  if (answers.push(one) === 1) nextTick(post);
+  if (answers.length + plain.length === 0) nextTick(post);
+  (isOne ? plain : answers).push(one);
 }
 
 function post(): void {
-  const said = answers;
+  const said = { answers, plain: plain.length === 0 ? "" : JSON.stringify(plain) };
   answers = [];
-  tell({ is: "answers", answers: said });
+  plain = [];
+  tell({ is: "answers", ...said });
 }
 
 function verbOf({ backups, ...verbs }: Store, name: string): (...args: unknown[]) => unknown {
@@ -50,17 +63,25 @@ function verbOf({ backups, ...verbs }: Store, name: string): (...args: unknown[]
   return (verb === undefined ? verbs[name as never] : noun === "backups" && backups[verb as never]) as never;
 }
 
-async function run(opened: Store, { id, verb, ...given }: Call, bytes: ArrayBuffer): Promise<void> {
+async function run(opened: Store, { id, verb, args }: Call, isCarrying = false): Promise<void> {
   try {
-    const args = "args" in given ? given.args : [withBody(given, bytes)];
-    answer({ id, value: await verbOf(opened, verb)(...args) });
+    const value = await verbOf(opened, verb)(...args);
+    answer({ id, value }, isCarrying && isPlain(value));
   } catch (error) {
-    answer({ id, failure: packError(error) });
+    answer({ id, failure: packError(error) }, false);
   }
 }
 
-function withBody({ json, from, to }: { json: string; from: number; to: number }, bytes: ArrayBuffer): WithBody {
-  return { ...JSON.parse(json), body: new Uint8Array(bytes, from, to - from) };
+/** The calls of a message, in the order in which they were made. */
+function runAll(opened: Store, { calls, carrying, bytes }: ToThread): void {
+  const carried = carrying === "" ? [] : (JSON.parse(carrying) as Carrying[]);
+  let at = 0;
+  for (const { id, verb, plain, from, to } of carried) {
+    while (at < calls.length && calls[at]!.id < id) void run(opened, calls[at++]!);
+    const what: WithBody = Object.assign(plain, { body: new Uint8Array(bytes, from, to - from) });
+    void run(opened, { id, verb, args: [what] }, true);
+  }
+  for (const call of calls.slice(at)) void run(opened, call);
 }
 
 async function open({ role, now: openedAt, ...opening }: ThreadData): Promise<void> {
@@ -73,7 +94,7 @@ async function open({ role, now: openedAt, ...opening }: ThreadData): Promise<vo
     store = opened;
     port.on("message", (message: ToThread) => {
       now = message.now;
-      for (const call of message.calls) void run(opened, call, message.bytes);
+      runAll(opened, message);
     });
     tell({ is: "opened", wasUnclean: opened.wasUnclean() });
     flushCompileCache();

@@ -83,10 +83,10 @@ for (const [named, filter] of [
       if (commits++ < 40) commit();
     });
     const ids = openIds(reader as Sql, clock);
-    const run = createRunner(
+    const { run } = createRunner(
       interrupted,
       { ids, now: clock.now, horizon: async () => Number.MAX_SAFE_INTEGER } as unknown as Surroundings,
-      { add() {} },
+      { add() {}, count() {} },
     );
     const seen: string[] = [];
     for (let position: string | null = null, isOver = false; !isOver; ) {
@@ -127,10 +127,10 @@ test("what another process prunes between two statements of a page takes none of
       if (/ORDER BY .* LIMIT/.test(text) && statements++ === 0)
         writer.prepare("DELETE FROM events WHERE id = ?").run(ids.read("evt", pruned!));
     });
-    const run = createRunner(
+    const { run } = createRunner(
       interrupted,
       { ids, now: clock.now, horizon: async () => Number.MAX_SAFE_INTEGER } as unknown as Surroundings,
-      { add() {} },
+      { add() {}, count() {} },
     );
     const page: FeedPage = await run(job((tx) => read(tx, { ...filter, after: "oldest", limit: 500 })));
     assert.equal(statements > 0, true);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import Database from "better-sqlite3";
-import { insert, job, sql, type Tx } from "../../../src/store/core/tx.ts";
+import { about, insert, job, sql, type Tx } from "../../../src/store/core/tx.ts";
 import { createCommitGroup } from "../../../src/store/sqlite/commit/group.ts";
 import type { Sql } from "../../../src/store/sqlite/rows/sql.ts";
 import { createRunner, type Surroundings } from "../../../src/store/sqlite/runner.ts";
@@ -17,7 +17,10 @@ function open(t: TestContext) {
   t.after(() => db.close());
   db.exec("CREATE TABLE rows (id INTEGER PRIMARY KEY, body TEXT) STRICT");
   const counted: string[] = [];
-  const sums = { add: (_: number, kind: string, label: string) => void counted.push(`${kind} ${label}`) };
+  const sums = {
+    add: (_: number, kind: string, label: string) => void counted.push(`${kind} ${label}`),
+    count: (of: string, by: number) => void counted.push(`${of} ${by}`),
+  };
   const prepared: string[] = [];
   const noting = {
     prepare(text: string) {
@@ -25,33 +28,44 @@ function open(t: TestContext) {
       return db.prepare(text);
     },
   } as Sql;
-  const run = createRunner(noting, { now: () => 0 } as Surroundings, sums);
+  const { run, flush, forget } = createRunner(noting, { now: () => 0 } as Surroundings, sums);
   const never = () => {};
   const group = createCommitGroup(db, {
     ...{
       clock: testClock(),
-      begun: () => void counted.splice(0),
+      begun() {
+        counted.splice(0);
+        forget();
+      },
+      ending: async () => flush(),
       undone: never,
       probe: never,
       onFailure: never,
       onTrouble: never,
     },
   });
-  const write = <T>(work: (tx: Tx) => Promise<T>) => group.write(() => run(job(work)));
+  const write = <T>(work: (tx: Tx) => Promise<T>) => group.write((alone) => run(job(work), alone));
+  const writeOf = <T>(video: string, work: (tx: Tx) => Promise<T>) =>
+    group.write((alone) => run(about(video, work), alone));
   const read = <T>(work: (tx: Tx) => Promise<T>) => group.read(() => run(job(work)));
   const count = async (tx: Tx) => (await tx.get(COUNT, []))!.n;
-  return { write, read, count, counted, prepared };
+  return { write, writeOf, read, count, counted, prepared };
 }
 
 test("what jobs count is added up where they succeed, once, also when their commit was begun anew for a bad one", async (t) => {
   const { write, counted } = open(t);
-  const good = (label: string) => write(async (tx) => tx.tally("media", label, { isOk: true }));
+  const good = (label: string) =>
+    write(async (tx) => {
+      tx.tally("media", label, { isOk: true });
+      tx.count("videos", 1);
+    });
   const bad = write(async (tx) => {
     tx.tally("media", "bad", { isOk: true });
+    tx.count("events", 1);
     throw new Error("no");
   });
   await Promise.all([good("one"), assert.rejects(bad), good("two")]);
-  assert.deepEqual(counted, ["media one", "media two"]);
+  assert.deepEqual(counted, ["media one", "videos 1", "media two", "videos 1"]);
 });
 
 test("a statement that is made anew with the same text is prepared once; those that were used last are kept, up to 100,000 characters", async (t) => {
@@ -132,6 +146,29 @@ test("a job that fails is undone alone", async (t) => {
   await assert.rejects(bad, /broke/);
   await Promise.all(good);
   assert.equal(await read(count), 2);
+});
+
+test("rows that jobs about several videos add are written by one statement, before a job reads", async (t) => {
+  const { write, writeOf, count, prepared } = open(t);
+  const adds = Array.from({ length: 11 }, (_, id) => writeOf(`v${id}`, async (tx) => add(tx, { id, body: "x" })));
+  const counts = write(count);
+  await Promise.all([...adds, writeOf("v1", async (tx) => add(tx, { id: 99, body: "x" }))]);
+  assert.equal(await counts, 11);
+  const written = prepared.filter((text) => text.startsWith("INSERT")).map((text) => text.match(/\(\?/g)!.length);
+  assert.deepEqual(written, [8, 2, 1], "all of the first eleven, and the last again by the statement for one");
+});
+
+test("a row that cannot be added fails its own job, and no other of its commit", async (t) => {
+  const { writeOf, read, count, counted } = open(t);
+  const addOne = (video: string, id: number) =>
+    writeOf(video, async (tx) => {
+      add(tx, { id, body: video });
+      tx.count("videos", 1);
+    });
+  const [, , bad] = await Promise.allSettled([addOne("v1", 1), addOne("v2", 2), addOne("v3", 1), addOne("v4", 4)]);
+  assert.match(String((bad as PromiseRejectedResult).reason), /UNIQUE constraint failed/);
+  assert.equal(await read(count), 3);
+  assert.deepEqual(counted, ["videos 1", "videos 1", "videos 1"]);
 });
 
 test("a statement that fails rejects, so that none of several at once is left without a handler", async (t) => {

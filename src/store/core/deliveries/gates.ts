@@ -1,4 +1,4 @@
-import type { MediaState } from "../../../model/medium.ts";
+import type { MediaKind, MediaState, PlannedMedium } from "../../../model/medium.ts";
 import { gateDue } from "../../../rules/gate.ts";
 import * as media from "../media/rows.ts";
 import { isOnItsWay } from "../media/rows.ts";
@@ -14,7 +14,7 @@ type EventMedia = {
   thumbnail_state: MediaState | null;
 };
 
-type States = { video: MediaState | null; thumbnail: MediaState | null };
+type States = Record<MediaKind, MediaState | null>;
 
 const EVENT_MEDIA = `e.received_at, e.thumbnail_medium,
   (SELECT state FROM media WHERE id = e.video_medium) AS video_state,
@@ -53,6 +53,13 @@ export async function statesOf(
   const states = (await tx.get(STATES_OF, [video, thumbnail]))!;
   if (states.thumbnail !== "superseded") return states;
   return { ...states, thumbnail: await stateOfThumbnail(tx, thumbnail, states.thumbnail) };
+}
+
+/** The same of media that were filed as the first of their video: none of them has met another. */
+export function statesOfFirst(media: PlannedMedium[]): States {
+  const states: States = { ...NO_MEDIA };
+  for (const { kind, refused } of media) states[kind] = refused?.state ?? "pending";
+  return states;
 }
 
 /** When the gate of a delivery opens, which may have ended before it did; null: it has opened, and stays open. */

@@ -60,6 +60,7 @@ function add(
   const due = end === null ? media.firstDue({ ...planned, video: at.video }, rows) : null;
   const { kind, url, host, deadline, duration } = planned;
   const { event, video, sequence, receivedAt } = at;
+  if (end !== null) tx.count(`${kind}/${end.state}`, 1);
   insertMedium(tx, {
     id,
     video,

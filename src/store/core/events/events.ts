@@ -105,6 +105,7 @@ export async function accept(
     deliveries: plan.deliveries.length,
     body,
   });
+  tx.count("events", 1);
   tx.tally("received", labelOf(event.topic), { isOk: true });
   if (given !== null || late || orderedAt !== at || trace) {
     const ordered_at = orderedAt === at ? null : orderedAt;
@@ -117,7 +118,8 @@ export async function accept(
     await deletions.plan(tx, video, { ...plan.deletes, receivedAt: at, isReady }, now);
   }
   const isGated = plan.deliveries.some(({ gateUntil }) => gateUntil !== null);
-  const states = isGated ? await gates.statesOf(tx, filed) : gates.NO_MEDIA;
+  const ofFiled = async () => (known ? gates.statesOf(tx, filed) : gates.statesOfFirst(plan.media));
+  const states = isGated ? await ofFiled() : gates.NO_MEDIA;
   for (const [index, { endpoint, ordered, gateUntil }] of plan.deliveries.entries()) {
     const gate = gateUntil === null ? null : gateDue({ receivedAt: at, gateUntil, ...states, now });
     const place = { id: id + 1 + index, video, endpoint, ordered: ordered ? 1 : 0, event: id };

@@ -53,7 +53,10 @@ export async function placeOfLast(tx: Tx, { last_event }: VideoRow): Promise<num
 
 /** `before`: the row as it is in the database; undefined: it is not there. */
 function write(tx: Tx, row: VideoRow, before: VideoRow | undefined): void {
-  if (before === undefined) return insertVideo(tx, row);
+  if (before === undefined) {
+    tx.count("videos", 1);
+    return insertVideo(tx, row);
+  }
   setSaid(tx, row.id, row);
   if (row.state !== before.state) setState(tx, row.id, row);
   if (row.context !== before.context || row.context_since !== before.context_since) setContext(tx, row.id, row);

@@ -253,5 +253,6 @@ async function dropEvent(tx: Tx, row: Pick<Near, "id" | "deliveries">, reached: 
   if (row.deliveries > 0) tx.write(DROP_OWN, [row.id, row.id + row.deliveries]);
   tx.write(DROP_ANNOTATION, [row.id]);
   tx.write(DROP_EVENT, [row.id]);
+  tx.count("events", -1);
   noteGone(reached, row.id, row.id + row.deliveries, ...replays);
 }

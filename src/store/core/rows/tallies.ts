@@ -1,5 +1,5 @@
 import { DOCUMENTED_TYPES } from "../../../model/event.ts";
-import { type Counted, TALLY_BOUNDS, type Tally, type TallyKind, type TallyWish } from "../../counts.ts";
+import { type Counted, type Numbered, TALLY_BOUNDS, type Tally, type TallyKind, type TallyWish } from "../../counts.ts";
 import { insert, sql, type Tx } from "../tx.ts";
 
 // What happens is summed up in memory, and written once for each commit: a row that each event wrote would cost as much as
@@ -14,6 +14,7 @@ type Row = Omit<Tally, "times"> & { times: string; writer: string };
 /** Sums of a commit that has not come yet. */
 export type Sums = {
   add(now: number, kind: TallyKind, label: string, counted: Counted): void;
+  count(of: Numbered, by: number): void;
   clear(): void;
   /** Whether there is nothing to write. */
   isEmpty(): boolean;
@@ -31,6 +32,7 @@ export const labelOf = (topic: string) => (KNOWN.has(topic) ? topic : "other");
 const BY_KEY = sql<[string, string, number, string], Row>(
   "SELECT * FROM tallies WHERE kind = ? AND label = ? AND hour = ? AND writer = ?",
 );
+const COUNT = sql<[number, Numbered]>("UPDATE counters SET value = value + ? WHERE name = ?");
 const put = insert(
   "tallies",
   ["hour", "kind", "label", "writer", "ok", "failed", "ms", "times"],
@@ -40,6 +42,7 @@ const put = insert(
 
 export function createSums(): Sums {
   const sums = new Map<string, Tally>();
+  const numbers = new Map<Numbered, number>();
   return {
     add(now, kind, label, { isOk, ms }) {
       const hour = beginOfHour(now);
@@ -55,9 +58,15 @@ export function createSums(): Sums {
       }
       sums.set(key, sum);
     },
-    clear: () => sums.clear(),
-    isEmpty: () => sums.size === 0,
+    count: (of, by) => void numbers.set(of, (numbers.get(of) ?? 0) + by),
+    clear() {
+      sums.clear();
+      numbers.clear();
+    },
+    isEmpty: () => sums.size === 0 && numbers.size === 0,
     async write(tx) {
+      for (const [of, by] of numbers) if (by !== 0) tx.write(COUNT, [by, of]);
+      numbers.clear();
       const rows = [...sums.values()];
       sums.clear();
       const { writer } = tx.relay;

@@ -33,7 +33,7 @@ export type CommitGroup = {
    * once, each time on a clean slate; it waits for nothing but what is resolved already. `line`: which it waits in (default:
    * work). `bytes`: about how many it writes, where that is much.
    */
-  write<T>(work: () => T | Promise<T>, how?: How): Promise<T>;
+  write<T>(work: Work<T>, how?: How): Promise<T>;
   /** Runs `work` between commits: what a commit under way has written is not seen. It waits for as little. */
   read<T>(work: () => Promise<T>): Promise<T>;
   /**
@@ -52,8 +52,11 @@ export type CommitGroup = {
 /** `patience`: how long it is tried, in milliseconds; 0: it fails with the first commit that fails. */
 type How = { line?: Line; bytes?: number; patience?: number };
 
+/** `isAlone`: nothing else of its commit goes with it: what it writes has to be written when it ends. */
+type Work<T> = (how: { isAlone: boolean }) => T | Promise<T>;
+
 type Write = {
-  work: () => unknown;
+  work: Work<unknown>;
   line: Line;
   bytes: number;
   patience: number;
@@ -229,10 +232,7 @@ export function createCommitGroup(
     }
   }
 
-  function write<T>(
-    work: () => T | Promise<T>,
-    { line = "work", bytes = 0, patience = PATIENCE }: How = {},
-  ): Promise<T> {
+  function write<T>(work: Work<T>, { line = "work", bytes = 0, patience = PATIENCE }: How = {}): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (waiting.count() >= MAX_WAITING) {
         reject(new RelayError("store_unavailable", `too many writes are waiting: ${trouble ?? "the store is busy"}`));

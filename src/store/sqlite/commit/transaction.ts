@@ -7,7 +7,8 @@ export type Result = { value: unknown } | { error: unknown };
 /** What a transaction came to, and how long its statements and its commit took, in milliseconds. */
 export type Committed = { results: Result[]; worked: number; synced: number };
 
-type Work = () => unknown;
+/** `isAlone`: what it writes is undone alone where it fails. */
+type Work = (how: { isAlone: boolean }) => unknown;
 
 /**
  * Runs pieces of work, one after the other, as one transaction; rejects, with everything rolled back, when the engine itself
@@ -21,7 +22,13 @@ export function createTransaction(
     ending,
     undone,
     clock,
-  }: { begun(): void; ending?(): Promise<void> | undefined; undone(): void; clock: Pick<Clock, "elapsed"> },
+  }: {
+    begun(): void;
+    /** Writes what is left to be written, before the commit. */
+    ending?(): Promise<void> | undefined;
+    undone(): void;
+    clock: Pick<Clock, "elapsed">;
+  },
 ): (batch: Work[]) => Promise<Committed> {
   const begin = db.prepare("BEGIN IMMEDIATE");
   const commit = db.prepare("COMMIT");
@@ -36,7 +43,9 @@ export function createTransaction(
     try {
       begun();
       const results: Result[] = [];
-      for (const work of batch) results.push(isEachAlone ? await alone(work) : { value: await work() });
+      for (const work of batch) {
+        results.push(isEachAlone ? await alone(work) : { value: await work({ isAlone: false }) });
+      }
       await ending?.();
       const done = clock.elapsed();
       commit.run();
@@ -51,7 +60,7 @@ export function createTransaction(
   async function alone(work: Work): Promise<Result> {
     savepoint.run();
     try {
-      const value = await work();
+      const value = await work({ isAlone: true });
       release.run();
       return { value };
     } catch (error) {

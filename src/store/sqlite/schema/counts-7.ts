@@ -13,7 +13,7 @@ const count = (name: string, by: "+" | "-") => `UPDATE counters SET value = valu
 /** The part of migration 7 that counts. */
 export const COUNTS_7 = `
   -- How many rows there are: of events without notices, of videos, and of media that have ended, by kind and state. 'copies':
-  -- bytes.
+  -- bytes. What is added, and events that go, is counted once for each commit (core/rows/tallies.ts): a trigger for each costs more.
   CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
   INSERT INTO counters (name, value) VALUES ${values}, ('events', 0), ('videos', 0), ('copies', 0);
   UPDATE counters SET value = (SELECT count(*) FROM events WHERE dialect <> 'notice') WHERE name = 'events';
@@ -23,12 +23,6 @@ export const COUNTS_7 = `
 
   UPDATE counters SET value = (SELECT coalesce(sum(${copyOf("new")}), 0) FROM media AS new) WHERE name = 'copies';
 
-  CREATE TRIGGER events_added AFTER INSERT ON events WHEN new.dialect <> 'notice' BEGIN ${count("'events'", "+")} END;
-  CREATE TRIGGER events_removed AFTER DELETE ON events WHEN old.dialect <> 'notice' BEGIN ${count("'events'", "-")} END;
-  CREATE TRIGGER videos_added AFTER INSERT ON videos BEGIN ${count("'videos'", "+")} END;
-  CREATE TRIGGER media_added AFTER INSERT ON media WHEN new.state NOT IN ('pending', 'running') BEGIN
-    ${count("new.kind || '/' || new.state", "+")}
-  END;
   CREATE TRIGGER media_begun AFTER UPDATE OF state ON media
     WHEN new.state <> old.state AND old.state NOT IN ('pending', 'running') BEGIN
     ${count("old.kind || '/' || old.state", "-")}
