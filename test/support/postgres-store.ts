@@ -82,11 +82,11 @@ async function empty({ admin }: Database): Promise<void> {
       IF to_regclass('meta') IS NULL THEN RETURN; END IF;
       SET LOCAL session_replication_role = replica; -- no trigger
       FOR one IN SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' LOOP
-        IF one = 'meta' THEN DELETE FROM meta WHERE name <> 'schema';
+        IF one = 'meta' THEN DELETE FROM meta WHERE name NOT IN ('schema', 'oldest', 'server');
         ELSE EXECUTE format('DELETE FROM %I', one);
         END IF;
       END LOOP;
-      INSERT INTO meta (name, value) VALUES ('epoch', decode(replace(gen_random_uuid()::text, '-', ''), 'hex'));
+      INSERT INTO meta (name, value) VALUES ('epoch', uuid_send(gen_random_uuid())), ('names', uuid_send(gen_random_uuid()));
       INSERT INTO epochs (first, tag) VALUES (1, floor(random() * 1073741824));
       PERFORM setval('ids', 0, false);
     END $$`);

@@ -207,7 +207,8 @@ function holderOf(queue: QueueName) {
   return queue === "upload" || queue === "delete" ? transfers : deliveries;
 }
 
-function accepting(received: Received, settings: StoreSettings): Job<Accepted> {
+/** What `accept` does. RelayError("invalid_json" or "invalid_event"): it is no event. */
+export function accepting(received: Received, settings: StoreSettings): Job<Accepted> {
   const event = parseEvent(received.body);
   const { type, videoId } = event;
   const legacy = event.dialect === "legacy";

@@ -74,6 +74,11 @@ export type Tx = {
   readonly settings: Readonly<StoreSettings>;
   /** The number of this life of the store, which the sequences of its events are greater than. */
   readonly epoch: number;
+  /**
+   * When claims of deliveries go on, where the present epoch began so short before `now` that an attempt from before it may be
+   * under way still; 0: they need not wait.
+   */
+  claimsFrom(now: number): number;
   /** Absolute. */
   readonly dataDir: string;
   readonly memory: Memory;

@@ -1,6 +1,7 @@
 import type { Ids } from "../core/rows/ids.ts";
 import { createSums } from "../core/rows/tallies.ts";
 import { type Job, job, sql, type Tx } from "../core/tx.ts";
+import { markOf, OtherLife, readMark } from "./epoch/life.ts";
 import { type IdBlocks, MoreIds } from "./ids.ts";
 import { JobTx } from "./job-tx.ts";
 import { type Kind, laneOf, locksOf, lockVideo } from "./locks.ts";
@@ -21,19 +22,21 @@ export type Result = { value: unknown } | { error: unknown };
 /** Jobs of one kind. */
 export type Batch = { kind: Kind; jobs: Job<unknown>[] };
 
-/** `token`: the transaction's receipt; `ids`: how many each job has. */
-export type Begun = { token: string; ids: number; at: number; node: string };
+/**
+ * `token`: the transaction's receipt; `ids`: how many each job has; `mark`: of the life that its jobs are run for (epoch/life.ts).
+ */
+export type Begun = { token: string; ids: number; at: number; node: string; mark: string };
 
 export type Runner = {
   /** Runs jobs inside of a transaction, and sends all that they write. Rejects where it has to be undone. */
   run(transaction: Transaction, batch: Batch, begun: Begun): Promise<Result[]>;
-  /** Runs a job that only reads. */
-  read<T>(transaction: Transaction, job: Job<T>): Promise<T>;
+  /** Runs a job that only reads, for the life with this mark; rejects with OtherLife where that is another one by now. */
+  read<T>(transaction: Transaction, job: Job<T>, mark: string): Promise<T>;
 };
 
-const BEGIN = sql<[string, number, number, number, number, number, string], { first: number }>(
+const BEGIN = sql<[string, number, string, number, number, number, number], { first: number; names: Uint8Array }>(
   `WITH receipt AS (INSERT INTO receipts (token, at, is_commit) VALUES (?, ?, 1))
-   SELECT take_ids(?, ?, ?, ?) AS first, set_config('relay.node', ?, true), count_rows('commits', 1)`,
+   SELECT first, names, set_config('relay.node', ?, true), count_rows('commits', 1) FROM take_ids(?, ?, ?, ?)`,
 );
 
 /** A statement before it has failed, a lock's: it was not begun. */
@@ -46,7 +49,8 @@ const BEHIND_FAILURE = "25P02";
  */
 export function createRunner(surroundings: Surroundings, blocks: IdBlocks, reading: Ids): Runner {
   class OwnTx extends JobTx {}
-  Object.assign(OwnTx.prototype, surroundings);
+  // With what they say at the time that they are asked.
+  Object.defineProperties(OwnTx.prototype, Object.getOwnPropertyDescriptors(surroundings));
 
   async function runOne(tx: JobTx, job: Job<unknown>, row: unknown): Promise<unknown> {
     try {
@@ -57,7 +61,7 @@ export function createRunner(surroundings: Surroundings, blocks: IdBlocks, readi
   }
 
   return {
-    async run(transaction, { kind, jobs }, { token, ids: each, at, node }) {
+    async run(transaction, { kind, jobs }, { token, ids: each, at, node, mark }) {
       const rounds = createRounds(transaction);
       const lanes = lanesOf(jobs);
       const locked = lanes.map((lane, place) => {
@@ -67,11 +71,13 @@ export function createRunner(surroundings: Surroundings, blocks: IdBlocks, readi
         );
         return locks.map((query) => rounds.ask(place, query)).at(-1)!;
       });
-      const begin = rounds.ask(lanes.length, toQuery(BEGIN, [token, at, ...blocks.ask(each * jobs.length), node]));
+      const begin = rounds.ask(lanes.length, toQuery(BEGIN, [token, at, node, ...blocks.ask(each * jobs.length)]));
       // Ids are drawn under a lock of the session: one that was left within would keep it from all stores.
       begin.catch((error) => stateOf(error) !== BEHIND_FAILURE && transaction.cut(error));
       const [answers, { rows: drawn }] = await Promise.all([Promise.all(locked), begin]);
-      const ids = blocks.open((drawn[0] as { first: number }).first, each, jobs.length);
+      const { first, names } = drawn[0] as { first: number; names: Uint8Array };
+      if (markOf(names) !== mark) throw new OtherLife();
+      const ids = blocks.open(first, each, jobs.length);
 
       const sums = createSums();
       const results: Result[] = [];
@@ -104,9 +110,21 @@ export function createRunner(surroundings: Surroundings, blocks: IdBlocks, readi
       return results;
     },
 
-    async read(transaction, job) {
-      const tx = new OwnTx({ rounds: createRounds(transaction), lane: 0, ids: reading, kind: "all" });
-      return (await runOne(tx, job as Job<unknown>, undefined)) as never;
+    async read(transaction, job, mark) {
+      const rounds = createRounds(transaction);
+      const tx = new OwnTx({ rounds, lane: 0, ids: reading, kind: "all" });
+      const look = async () => {
+        const { rows } = await rounds.ask(0, readMark);
+        if (markOf(rows[0]?.value) !== mark) throw new OtherLife();
+      };
+      // One that sees each moment may have seen a name that came to be while it ran; the others see one moment only.
+      const looked = job.isLive ? null : look();
+      looked?.catch(() => {});
+      try {
+        return (await runOne(tx, job as Job<unknown>, undefined)) as never;
+      } finally {
+        await (looked ?? look());
+      }
     },
   };
 }

@@ -2,7 +2,6 @@ import type { Ports } from "../../ports.ts";
 import { forgetInPieces } from "../core/events/forget.ts";
 import * as downloads from "../core/media/downloads.ts";
 import { createMemory, forgetSizes } from "../core/memory.ts";
-import { createNames, type Epoch } from "../core/rows/ids.ts";
 import { createRules } from "../core/rules.ts";
 import { apart, job, Outdated, sql } from "../core/tx.ts";
 import { COMMIT_BOUNDS } from "../counts.ts";
@@ -11,6 +10,10 @@ import { type Opening, reconfigured } from "../settings.ts";
 import type { Store, StoreOptions, StoreVerbs } from "../store.ts";
 import { type Engine, makeVerbs, storeVerbs, type Works } from "../verbs.ts";
 import { type Batch, createRunner, type Result } from "./batch.ts";
+import { createAdmission } from "./epoch/admission.ts";
+import { createLife, OtherLife } from "./epoch/life.ts";
+import { endOlder } from "./epoch/programs.ts";
+import { createRecall } from "./epoch/recall.ts";
 import { createIdBlocks, MoreIds, noIds } from "./ids.ts";
 import { createQueue, PATIENCE } from "./queue.ts";
 import * as receipts from "./receipts.ts";
@@ -27,7 +30,6 @@ import type { Wire } from "./wire/open.ts";
 const IDS = 16;
 const IDS_OF_MANY = 256;
 
-const EPOCHS = sql<[], Epoch>("SELECT first, tag FROM epochs ORDER BY id DESC");
 const SIZE = sql<[], { bytes: number }>("SELECT pg_database_size(current_database()) AS bytes");
 const MARK = "SELECT coalesce(sum(value), 0) AS mark FROM counts WHERE name = 'commits'";
 const LOOK = sql<[], { mark: number; nextRisk: number | null }>(
@@ -39,7 +41,10 @@ const PROBE = sql<[]>(
 
 const probe = apart("audit", async (tx) => tx.write(PROBE, []));
 
-type Way = Pick<Wire, "transaction" | "query" | "close">;
+/** A delivery that was claimed before an epoch began ends within this: its lease, and a look at the other hosts. Milliseconds. */
+const LONGEST_ATTEMPT = 25_000;
+
+export type Way = Pick<Wire, "transaction" | "query" | "close" | "guard" | "onLost" | "confirmedAt">;
 
 /**
  * Opens the store of a database, which the relay migrates; an operator's command works beside it. The wire is closed with the
@@ -66,20 +71,27 @@ async function openOn(
   { role }: Pick<StoreOptions, "role">,
 ): Promise<Store> {
   const node = role === "relay" ? ensureNode(dataDir, random) : (readNode(dataDir) ?? "");
+  const life = createLife();
+  const { names } = life;
+  wire.guard(createAdmission({ life, clock, random, log }));
   await (role === "relay" ? migrate(wire) : checkSchema(wire));
+  const readLife = () => wire.transaction((transaction) => life.read(transaction.query), { readonly: true });
+  await readLife();
+  if (role === "relay") await endOlder(wire);
 
   const settings = { ...given };
   const memory = createMemory();
-  const epochs = await wire.transaction(
-    (transaction) => transaction.query({ name: "", text: EPOCHS.text, values: [] }),
-    {
-      readonly: true,
-    },
-  );
-  const names = createNames(epochs.rows as Epoch[]);
   const blocks = createIdBlocks(names, clock);
   const surroundings = {
-    ...{ settings, epoch: 0, dataDir, memory, titles, now: clock.now },
+    ...{ settings, dataDir, memory, titles, now: clock.now },
+    get epoch() {
+      return life.now().number;
+    },
+    claimsFrom(now: number) {
+      const from = (life.now().beganAt ?? now) + LONGEST_ATTEMPT;
+      // A clock that was set back says nothing.
+      return from - LONGEST_ATTEMPT < now && now < from ? from : 0;
+    },
     relay: { isAlone: false, isOwn: `node = '${node}'`, writer: role === "relay" ? node : `${node}/command` },
   };
   const runner = createRunner(surroundings, blocks, noIds(names));
@@ -88,11 +100,14 @@ async function openOn(
   let isDropping = false;
 
   async function commit(batch: Batch): Promise<Result[]> {
-    for (let ids = batch.kind === "videos" ? IDS : IDS_OF_MANY; ; ids *= 16) {
+    let ids = batch.kind === "videos" ? IDS : IDS_OF_MANY;
+    for (;;) {
       try {
         return await commitOnce(batch, ids);
       } catch (error) {
-        if (!(error instanceof MoreIds)) throw error;
+        if (error instanceof OtherLife) await readLife();
+        else if (error instanceof MoreIds) ids *= 16;
+        else throw error;
       }
     }
   }
@@ -105,7 +120,8 @@ async function openOn(
       await wire.transaction(async (transaction) => {
         // What the rings hold may have been changed by other stores.
         forgetSizes(memory.rings);
-        results = await runner.run(transaction, batch, { token, ids, at: clock.now(), node });
+        const { mark } = life.now();
+        results = await runner.run(transaction, batch, { token, ids, at: clock.now(), node, mark });
       });
       return results!;
     } catch (error) {
@@ -147,8 +163,19 @@ async function openOn(
     }
   }
 
-  const read: Engine["read"] = (job) =>
-    wire.transaction((transaction) => runner.read(transaction, job), { readonly: job.isLive !== true });
+  const read: Engine["read"] = async (job) => {
+    for (;;) {
+      const { mark } = life.now();
+      try {
+        return await wire.transaction((transaction) => runner.read(transaction, job, mark), {
+          readonly: job.isLive !== true,
+        });
+      } catch (error) {
+        if (!(error instanceof OtherLife)) throw error;
+        await readLife();
+      }
+    }
+  };
   const write: Engine["write"] = (job, how) => queue.write(job, how);
 
   /** One statement alone: a relay that has nothing to do sends little else. */
@@ -175,9 +202,17 @@ async function openOn(
     checkpoint: async () => {},
   };
 
+  const verbs = makeVerbs<StoreVerbs, typeof storeVerbs>(storeVerbs, works, { read, write });
+  const recall = createRecall({ wire, life, write, readLife, settings, clock, random, log });
+
   let isClosed = false;
   return {
-    ...makeVerbs<StoreVerbs, typeof storeVerbs>(storeVerbs, works, { read, write }),
+    ...verbs,
+    async accept(received) {
+      const accepted = await verbs.accept(received);
+      recall.acknowledged(received, accepted);
+      return accepted;
+    },
     shared: { clock },
     backups: noBackups,
     configure: (changed) => void Object.assign(settings, reconfigured(settings, changed)),
@@ -188,6 +223,7 @@ async function openOn(
     async close() {
       if (isClosed) return;
       isClosed = true;
+      await recall.close();
       await queue.close();
       await wire.close();
     },

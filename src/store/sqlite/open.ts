@@ -35,6 +35,8 @@ import { indexWork, titles } from "./titles.ts";
 /** One relay has the database for itself: whatever it asks for it holds, and none of its statements meets a transaction under way. */
 const ONE_RELAY = {
   relay: ALONE,
+  // A database is restored while no relay runs.
+  claimsFrom: () => 0,
   hold: async () => null,
   holdEndpoint: async () => true,
   horizon: async () => LIMIT + 1,

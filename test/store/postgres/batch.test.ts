@@ -26,6 +26,7 @@ async function open(t: TestContext) {
   t.after(() => wire.close());
   await migrate(wire);
   await server.ask("CREATE TABLE rows (id int8 PRIMARY KEY, body text)", name);
+  const [[mark]] = (await server.ask("SELECT encode(value, 'hex') FROM meta WHERE name = 'names'", name)) as [[string]];
   const names = createNames([{ first: 1, tag: 1 }]);
   const runner = createRunner({ now: () => 0 } as Surroundings, createIdBlocks(names, testClock()), noIds(names));
   /** Runs jobs of one kind in one transaction; `rounds`: how many times it has sent something that it waited for. */
@@ -36,12 +37,12 @@ async function open(t: TestContext) {
         rounds++;
         transaction.cork();
       };
-      return runner.run({ ...transaction, cork }, { kind, jobs }, { token: randomUUID(), ids, at: 0, node: "" });
+      return runner.run({ ...transaction, cork }, { kind, jobs }, { token: randomUUID(), ids, at: 0, node: "", mark });
     });
     return { results, rounds };
   }
   const read = <T>(work: (tx: Tx) => Promise<T>) =>
-    wire.transaction((transaction) => runner.read(transaction, job(work)), { readonly: true });
+    wire.transaction((transaction) => runner.read(transaction, job(work), mark), { readonly: true });
   return { run, read, ask: (text: string) => server.ask(text, name) };
 }
 

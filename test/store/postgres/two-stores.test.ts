@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import type { DeliveryJob } from "../../../src/model/delivery.ts";
-import { openPostgresStore } from "../../../src/store/postgres/open.ts";
+import { openPostgresStore, type Way } from "../../../src/store/postgres/open.ts";
 import { CommitInDoubt } from "../../../src/store/postgres/wire/errors.ts";
 import type { Wire } from "../../../src/store/postgres/wire/open.ts";
 import { settingsOf } from "../../../src/store/settings.ts";
@@ -16,7 +16,6 @@ import { waitFor } from "../../support/wait.ts";
 
 const skip = noPostgres;
 
-type Way = Pick<Wire, "transaction" | "query" | "close">;
 type Options = { input?: Parameters<typeof configIn>[1]; wire?(wire: Wire, nth: number): Way };
 
 /** Stores of some data folders on one database, opened at once. */

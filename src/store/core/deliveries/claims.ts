@@ -110,6 +110,7 @@ type Found = DeliveryJob[] | { jobs: DeliveryJob[]; isMore: true };
 
 export async function claim(tx: Tx, wish: ClaimWish & { endpoint: string }): Promise<Found> {
   const { endpoint, now } = wish;
+  if (tx.claimsFrom(now) > now) return [];
   const standing = await endpoints.read(tx, endpoint);
   if (endpoints.isPaused(standing)) return [];
   if (standing.health?.breaker) return probe(tx, standing, wish);
@@ -188,6 +189,7 @@ export async function leaseNew(
   { endpoints: free, leaseFor }: { endpoints: string[]; leaseFor: number },
 ): Promise<DeliveryJob[]> {
   const now = tx.now();
+  if (tx.claimsFrom(now) > now) return [];
   const jobs: DeliveryJob[] = [];
   for (const [index, { endpoint }] of plan.deliveries.entries()) {
     if (!free.includes(endpoint) || !(await tx.holdEndpoint(endpoint))) continue;
@@ -213,11 +215,12 @@ export async function nextDue(tx: Tx, endpoint: string): Promise<number | null> 
   const due = first?.due ?? null;
   if (endpoints.isPaused(standing) || due === null) return null;
   const { health, probing } = standing;
-  if (!health?.breaker) return Math.max(due, pace.from(tx, standing, tx.now()));
+  const from = tx.claimsFrom(tx.now());
+  if (!health?.breaker) return Math.max(from, due, pace.from(tx, standing, tx.now()));
   const [asked, running] = await Promise.all([
     tx.get(FIRST_ASKED, [endpoint]),
     probing === null ? undefined : tx.get(BY_ID, [probing]),
   ]);
   const lease = running !== undefined && isUnderWay(running) ? running.due! : 0;
-  return Math.max(health.breaker.dueAt, lease, Math.min(due, asked?.hint ?? due));
+  return Math.max(from, health.breaker.dueAt, lease, Math.min(due, asked?.hint ?? due));
 }

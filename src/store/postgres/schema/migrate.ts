@@ -2,27 +2,29 @@ import { RelayError } from "../../../errors.ts";
 import type { Query } from "../wire/connection.ts";
 import type { Wire } from "../wire/open.ts";
 import type { Transaction } from "../wire/transaction.ts";
-import { migrations } from "./migrations.ts";
+import { migrations, OLDEST } from "./migrations.ts";
 
 /** All stores that start at once take it, one after the other; it ends with the transaction. */
 const LOCK = 2004446329;
 
 const SCHEMA = "schema";
 
-/** Brings a database to the newest schema; refuses one that is newer than this program, or not ours. */
+/** Brings a database to the newest schema, and leaves one that is newer as it is; refuses one that is not ours. */
 export async function migrate(wire: Pick<Wire, "transaction">): Promise<void> {
-  if ((await wire.transaction(schemaOf, { readonly: true })) === migrations.length) return;
+  if ((await wire.transaction(schemaOf, { readonly: true })) >= migrations.length) return;
   await wire.transaction(async (transaction) => {
     await transaction.query(query("SELECT pg_advisory_xact_lock($1)", [LOCK]));
     const schema = await schemaOf(transaction);
+    if (schema >= migrations.length) return;
     const statements = migrations.slice(schema).flat();
     transaction.cork();
     const answers = statements.map((statement) => transaction.query(query(statement)));
     answers.push(
       transaction.query(
         query(
-          "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-          [SCHEMA, new TextEncoder().encode(String(migrations.length))],
+          `INSERT INTO meta (name, value) VALUES ($1, $2), ('oldest', $3)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value`,
+          [SCHEMA, ...[migrations.length, OLDEST].map((number) => new TextEncoder().encode(String(number)))],
         ),
       ),
     );
@@ -31,10 +33,10 @@ export async function migrate(wire: Pick<Wire, "transaction">): Promise<void> {
   });
 }
 
-/** For an operator's command, which changes no schema: refuses one that is not this program's. */
+/** For an operator's command, which changes no schema: refuses one that is older than this program. */
 export async function checkSchema(wire: Pick<Wire, "transaction">): Promise<void> {
   const schema = await wire.transaction(schemaOf, { readonly: true });
-  if (schema === migrations.length) return;
+  if (schema >= migrations.length) return;
   if (schema === 0) throw new RelayError("not_found", "no relay has used the database of store.url yet: start one");
   throw new RelayError(
     "conflict",
@@ -42,7 +44,7 @@ export async function checkSchema(wire: Pick<Wire, "transaction">): Promise<void
   );
 }
 
-/** The steps that the database has taken; throws where it is not ours, or newer than this program. */
+/** The steps that the database has taken; throws where it is not ours. Whether it is too new each connection asks (epoch/admission.ts). */
 export async function schemaOf(transaction: Transaction): Promise<number> {
   const found = await transaction.query(
     query(
@@ -60,12 +62,7 @@ export async function schemaOf(transaction: Transaction): Promise<number> {
       "the database of store.url has tables of another program; give wochit-relay a database of its own",
     );
   }
-  const schema = Number(new TextDecoder().decode(value));
-  if (schema <= migrations.length) return schema;
-  throw new RelayError(
-    "conflict",
-    `the database of store.url has schema ${schema}, this program knows ${migrations.length}; run the newer wochit-relay`,
-  );
+  return Number(new TextDecoder().decode(value));
 }
 
 const query = (text: string, values: Query["values"] = []): Query => ({ name: "", text, values });

@@ -8,6 +8,12 @@ import { TITLES } from "./titles.ts";
 import { UPKEEP } from "./upkeep.ts";
 
 /**
+ * Programs that know fewer steps must not work on a database that has all of them: raised with a step that they cannot live
+ * with. A step that only adds leaves it: so the release before runs beside this one.
+ */
+export const OLDEST = 1;
+
+/**
  * The schema, as numbered steps of statements that are only ever appended to. A database's row `schema` in `meta` counts the
  * steps that it has taken. Tables and columns are those of SQLite's (sqlite/schema), whose comments say more; the first step is
  * what its seven come to. An index of SQLite ends with the row's id by itself; here that is written.

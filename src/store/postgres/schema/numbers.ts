@@ -1,3 +1,8 @@
+import { IDENTITY } from "../wire/session.ts";
+
+/** Who draws ids holds it. */
+export const IDS_LOCK = 2004446330;
+
 /** A counter's row of a session: one row for all sessions would be the lock of the whole cluster. */
 const SLOTS = 256;
 
@@ -8,11 +13,18 @@ const copyOf = (row: "new" | "old") =>
 /** Facts about the store, ids, and what is counted. */
 export const NUMBERS = [
   "CREATE TABLE meta (name TEXT PRIMARY KEY, value bytea NOT NULL)",
-  "INSERT INTO meta (name, value) VALUES ('epoch', decode(replace(gen_random_uuid()::text, '-', ''), 'hex'))",
+  // 'server': the one that the present epoch is of; 'names': changes with all that ids are called by (epoch/life.ts).
+  `INSERT INTO meta (name, value) VALUES ('epoch', uuid_send(gen_random_uuid())), ('names', uuid_send(gen_random_uuid())),
+     ('server', convert_to(${IDENTITY}, 'UTF8'))`,
 
-  // The tag that ends the ids from 'first' on, up to the next epoch's first (core/rows/ids.ts).
-  "CREATE TABLE epochs (id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY, first int8 NOT NULL, tag int8 NOT NULL)",
+  // 'tag' ends the ids from 'first' on, up to the next epoch's first (core/rows/ids.ts); sequences are greater than 'number'.
+  `CREATE TABLE epochs (
+    id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY, first int8 NOT NULL, tag int8 NOT NULL, number int8 NOT NULL DEFAULT 0,
+    began_at int8                            -- null: with the database
+  )`,
   "INSERT INTO epochs (first, tag) VALUES (1, floor(random() * 1073741824))",
+  // What an event is called that was acknowledged, lost by a failover and stored again; 0: another event is, and this finds it.
+  "CREATE TABLE given_names (name TEXT PRIMARY KEY, event int8 NOT NULL, is_shown int4 NOT NULL)",
 
   // The last id that was given out. A transaction draws its ids when it has its locks, and no transaction undoes that: so of
   // two that wait for one video's lock the second has the greater ids, in whichever store they are.
@@ -20,18 +32,18 @@ export const NUMBERS = [
   // Ids are times, too: 'at' is the least of now. Where no other store has drawn any since the block that ends with 'upto', its
   // rest behind 'used' is given out first; the sequence itself never goes back. The lock is held for a moment only, also within
   // a long transaction. For readers that go by ids (locks.ts) a transaction is under way before its ids count as given out.
-  `CREATE FUNCTION take_ids(at int8, size int8, used int8, upto int8) RETURNS int8 LANGUAGE plpgsql AS $$
+  // 'names': what they are called by; a new epoch holds the same lock until it is committed.
+  `CREATE FUNCTION take_ids(at int8, size int8, used int8, upto int8, OUT first int8, OUT names bytea) LANGUAGE plpgsql AS $$
     DECLARE
       given int8;
-      first int8;
     BEGIN
-      PERFORM pg_advisory_lock(2004446330);
+      PERFORM pg_advisory_lock(${IDS_LOCK});
       SELECT last_value INTO given FROM ids;
       first := greatest(at, 1 + CASE WHEN given = upto THEN used ELSE given END);
       PERFORM pg_advisory_xact_lock(first);
       PERFORM setval('ids', greatest(given, first + size - 1));
-      PERFORM pg_advisory_unlock(2004446330);
-      RETURN first;
+      SELECT value INTO names FROM meta WHERE name = 'names';
+      PERFORM pg_advisory_unlock(${IDS_LOCK});
     END $$`,
 
   // A row for each transaction that writes, for a while: where the answer to a COMMIT was lost, it says what became of it.

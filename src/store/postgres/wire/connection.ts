@@ -52,6 +52,8 @@ export type Connection = {
   listen(to: Listener | null): void;
   /** Why it is of no use any more; null: it is. */
   lost(): RelayError | null;
+  /** Calls back when that comes to be; one for each connection. */
+  onLost(run: () => void): void;
   /** Ends it at once, without a word to the server: all that waits for an answer fails. */
   cut(why: Error): void;
   /** Says farewell, and ends it. */
@@ -92,6 +94,7 @@ export async function connect(
   });
   let lost: RelayError | null = null;
   let listener: Listener | null = null;
+  let onLost = () => {};
   let said: Said;
   let measure = () => {};
 
@@ -102,6 +105,7 @@ export async function connect(
         ? why
         : new RelayError("store_unavailable", `PostgreSQL ${lineOf({ host, port }, why)}`, { cause: why });
     listener?.lost(lost);
+    onLost();
   }
 
   function cut(why: Error): void {
@@ -161,6 +165,9 @@ export async function connect(
       listener = to;
     },
     lost: () => lost,
+    onLost(run) {
+      onLost = run;
+    },
     cut,
     async end() {
       lose(new RelayError("store_unavailable", "the store is closed"));

@@ -3,8 +3,8 @@ import { parsePlace } from "../../../config/store/place.ts";
 import { errorLine, RelayError } from "../../../errors.ts";
 import { secureContextOf } from "../../../platform/net/trust.ts";
 import type { Clock, Ports } from "../../../ports.ts";
-import { type Answer, type Connection, nameOf, type Query } from "./connection.ts";
-import { createPool, MOST } from "./pool.ts";
+import { type Answer, nameOf, type Query } from "./connection.ts";
+import { type Admit, createPool, MOST } from "./pool.ts";
 import { watchPrimary } from "./primary.ts";
 import { createServerClock } from "./server-clock.ts";
 import type { Server } from "./session.ts";
@@ -14,8 +14,6 @@ export type WireOptions = {
   /** The value of `store.url`, and of `store.ca`: PEM text; null: none. */
   url: string;
   ca: string | null;
-  /** Looks at each new connection before its first use; a connection for which it throws is not used, and callers get its error. */
-  admit?(server: Server, ask: Connection["ask"]): Promise<void>;
 };
 
 /** The way to a PostgreSQL: connections to the server that takes writes, and its clock. */
@@ -36,8 +34,15 @@ export type Wire = {
   readonly clock: Clock;
   /** The server that takes writes, as it was last known. */
   server(): Server;
-  /** Calls back when another system or timeline takes writes; the returned function ends that. */
-  onServer(run: (server: Server, before: Server) => void): () => void;
+  /** From now on each new connection is looked at before its first use. For one that calls it before it asks for anything else. */
+  guard(admit: Admit): void;
+  /** Calls back, one, whenever a connection was lost: what was committed on it may be gone, where another server is next. */
+  onLost(run: () => void): void;
+  /**
+   * When the last look at all hosts was begun that found the server that takes writes to be the one of before, by the clock's
+   * `elapsed`; -1: none has, since the server was last in question.
+   */
+  confirmedAt(): number;
   /** May be called again. */
   close(): Promise<void>;
 };
@@ -46,11 +51,12 @@ export type Wire = {
  * Opens it, once each host was asked. RelayError("config") for an address that is not understood;
  * RelayError("store_unavailable") where no host takes writes, with what each of them says.
  */
-export async function openWire({ url, ca, admit }: WireOptions, { clock, log, random }: Ports): Promise<Wire> {
+export async function openWire({ url, ca }: WireOptions, { clock, log, random }: Ports): Promise<Wire> {
   const place = parsePlace(url);
   const time = createServerClock(clock);
   const connecting = { place, tls: place.tls ? tlsOf(ca) : false, clock, measured: time.measured } as const;
-  const listeners = new Set<(server: Server, before: Server) => void>();
+  let admit: Admit = async () => {};
+  let lost = () => {};
   const primary = watchPrimary({
     ...connecting,
     log,
@@ -62,11 +68,13 @@ export async function openWire({ url, ca, admit }: WireOptions, { clock, log, ra
         to: nameOf(server),
         timeline: server.timeline,
       });
-      if (server.system === before.system && server.timeline === before.timeline) return;
-      for (const run of listeners) run(server, before);
     },
   });
-  const pool = createPool({ ...connecting, random, primary, admit: admit ?? (async () => {}) });
+  const pool = createPool({
+    ...{ ...connecting, random, primary },
+    admit: (newcomer) => admit(newcomer),
+    lost: () => lost(),
+  });
 
   let closing: Promise<void> | null = null;
   function close(): Promise<void> {
@@ -88,10 +96,13 @@ export async function openWire({ url, ca, admit }: WireOptions, { clock, log, ra
     now: time.clock.now,
     clock: time.clock,
     server: () => primary.last()!,
-    onServer(run) {
-      listeners.add(run);
-      return () => void listeners.delete(run);
+    guard(given) {
+      admit = given;
     },
+    onLost(run) {
+      lost = run;
+    },
+    confirmedAt: primary.confirmedAt,
     close,
   };
 }

@@ -37,17 +37,27 @@ export type Pool = {
   close(): Promise<void>;
 };
 
+/** A connection before its first use. */
+export type Newcomer = Pick<Connection, "ask"> & {
+  server: Server;
+  transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
+};
+
+/** Looks at a connection, within 5 s; where it throws, the connection is not used, and those that wait for one get that. */
+export type Admit = (newcomer: Newcomer) => Promise<void>;
+
 export type PoolOptions = ConnectOptions & {
   random: Random;
   primary: Primary;
-  /** Looks at each new connection before it is used; where it throws, the connection is not used, and its callers get that. */
-  admit(server: Server, ask: Connection["ask"]): Promise<void>;
+  admit: Admit;
+  /** A connection that was in use, or might have been, is so no longer. */
+  lost(): void;
 };
 
 type Waiter = { resolve(connection: Connection): void; reject(error: unknown): void };
 
 /** Connections to the primary, each with one transaction at a time. */
-export function createPool({ clock, random, primary, admit, ...options }: PoolOptions): Pool {
+export function createPool({ clock, random, primary, admit, lost, ...options }: PoolOptions): Pool {
   const all = new Set<Connection>();
   const idle: Connection[] = [];
   let waiters: Waiter[] = [];
@@ -76,21 +86,27 @@ export function createPool({ clock, random, primary, admit, ...options }: PoolOp
     opening++;
     let connection: Connection | null = null;
     let isAdmitting = false;
+    let cancel = () => {};
     try {
-      connection = await connect(await primary.find(), { ...options, clock });
+      const opened = await connect(await primary.find(), { ...options, clock });
+      connection = opened;
       const { refusal } = connection.said();
       if (refusal !== null) throw unavailable(`PostgreSQL ${lineOf(connection, refusal)}`);
       if (!primary.isCurrent(serverOf(connection))) throw unavailable(OTHER_PRIMARY);
       connection.trustTime();
       isAdmitting = true;
-      await admit(serverOf(connection), connection.ask);
+      cancel = clock.after(DEADLINE, () => opened.cut(late()));
+      await admit({ server: serverOf(opened), ask: opened.ask, transaction: (work) => transact(opened, work) });
       if (isClosed) throw closed();
+      if (opened.lost() !== null) throw opened.lost();
+      opened.onLost(() => !isClosed && lost());
       failure = null;
     } catch (error) {
       connection?.cut(error as Error);
       failed(translated(error), isAdmitting);
       return;
     } finally {
+      cancel();
       opening--;
     }
     all.add(connection);
@@ -149,7 +165,7 @@ export function createPool({ clock, random, primary, admit, ...options }: PoolOp
         waiters.push(waiter);
         serve();
       });
-      atDeadline = () => connection.cut(unavailable(`PostgreSQL has not answered within ${DEADLINE / 1_000} s`));
+      atDeadline = () => connection.cut(late());
       if (isLate) atDeadline();
       try {
         return await work(connection);
@@ -216,6 +232,8 @@ export function createPool({ clock, random, primary, admit, ...options }: PoolOp
 function unavailable(why: string): RelayError {
   return new RelayError("store_unavailable", why);
 }
+
+const late = () => unavailable(`PostgreSQL has not answered within ${DEADLINE / 1_000} s`);
 
 /** The driver's error behind one of ours. */
 function causeOf(error: unknown): unknown {

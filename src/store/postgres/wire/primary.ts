@@ -28,6 +28,8 @@ export type Primary = {
   isKnown(): boolean;
   /** Whether what is connected to this server is still of use. */
   isCurrent(server: Pick<Server, "host" | "port" | "system" | "timeline">): boolean;
+  /** When the last look at all hosts was begun that found it to be the one of before, by `elapsed`; -1: none has. */
+  confirmedAt(): number;
   /** All hosts are asked anew; until they have answered no server counts as known. */
   question(): void;
   /** Why no server is known, in one line. */
@@ -39,6 +41,8 @@ export type Primary = {
 type Host = Place["hosts"][number] & {
   connection: Connection | null;
   answer: Server | { refused: string };
+  /** When it was asked for its answer, by `elapsed`. */
+  askedAt: number;
   /** It has to answer before a server counts as known. */
   isAwaited: boolean;
   look: { isUnderWay: boolean; isWantedAgain: boolean; cancelNext(): void };
@@ -61,7 +65,7 @@ export function watchPrimary(
   const spokenOf = new Set<string>();
 
   const hosts: Host[] = place.hosts.map(({ host, port }) => ({
-    ...{ host, port, connection: null, answer: { refused: "was not asked yet" }, isAwaited: true },
+    ...{ host, port, connection: null, answer: { refused: "was not asked yet" }, askedAt: -1, isAwaited: true },
     look: { isUnderWay: false, isWantedAgain: false, cancelNext: () => {} },
   }));
 
@@ -75,12 +79,12 @@ export function watchPrimary(
     state.cancelNext();
     state.isUnderWay = true;
     state.isWantedAgain = false;
+    const askedAt = clock.elapsed();
     const answer = await ask(host);
     state.isUnderWay = false;
     if (isClosed) return;
     if (state.isWantedAgain) return look(host);
-    host.answer = answer;
-    host.isAwaited = false;
+    Object.assign(host, { answer, askedAt, isAwaited: false });
     choose();
     if (state.isUnderWay) return;
     state.cancelNext = clock.after(isKnown ? LOOK_EVERY : SEEK_EVERY, () => void look(host));
@@ -212,6 +216,8 @@ export function watchPrimary(
       noticeGap();
       return isKnown;
     },
+    // A host that has no answer was asked, too: within 2 s it counts as gone.
+    confirmedAt: () => (isKnown ? Math.min(...hosts.map(({ askedAt }) => askedAt)) : -1),
     isCurrent: (server) => current === null || isSame(server, current),
     question,
     why,

@@ -55,13 +55,17 @@ export const PREPARE = `SELECT set_config(known.name, wanted.value, false)
   WHERE (known.name <> 'synchronous_commit' OR known.setting = 'off')
     AND (known.name <> 'client_connection_check_interval' OR version() ~ 'linux')`;
 
-/**
- * The timeline by the write-ahead log itself: pg_control_checkpoint() has the old one for some seconds after a promotion. A
- * standby has none of its own.
- */
+const SYSTEM = "(SELECT system_identifier::text FROM pg_control_system())";
+
+/** Of a server that takes writes, by the write-ahead log itself: pg_control_checkpoint() has the old one for seconds after a promotion. */
+const TIMELINE = "substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)";
+
+/** Which server this is, and in which of its lives, as text: a promotion begins another one. */
+export const IDENTITY = `${SYSTEM} || '/' || ${TIMELINE}`;
+
+/** A standby has no timeline of its own. */
 export const LOOK = `SELECT pg_is_in_recovery() AS standby, current_setting('transaction_read_only') AS readonly,
-  CASE WHEN pg_is_in_recovery() THEN '0' ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END AS timeline,
-  (SELECT system_identifier::text FROM pg_control_system()) AS system,
+  CASE WHEN pg_is_in_recovery() THEN '0' ELSE ${TIMELINE} END AS timeline, ${SYSTEM} AS system,
   current_setting('server_version_num')::int AS version,
   current_setting('synchronous_commit') AS waits, current_setting('synchronous_standby_names') AS standbys,
   floor(extract(epoch FROM clock_timestamp()) * 1000)::int8 AS now`;

@@ -37,16 +37,16 @@ test("at most ten connections are open, however many transactions wait, and each
 test("a connection that is not admitted is not used, and those that wait hear why at once", { skip }, async (t) => {
   const { url } = await testDatabase(t);
   const seen: string[] = [];
-  const wire = await testWire(t, url, {
-    async admit({ system }, ask) {
-      const { rows } = await ask(statement("SELECT system_identifier::text AS system FROM pg_control_system()"));
-      seen.push(system);
-      assert.equal(rows[0]!.system, system);
-      if (seen.length === 1) throw Object.assign(new Error("not ours"), { code: "conflict" });
-    },
+  const wire = await testWire(t, url);
+  wire.guard(async ({ server: { system }, ask, transaction }) => {
+    const { rows } = await ask(statement("SELECT system_identifier::text AS system FROM pg_control_system()"));
+    seen.push(system);
+    assert.equal(rows[0]!.system, system);
+    await transaction((tx) => tx.query(statement("CREATE TABLE IF NOT EXISTS here (n int8)")));
+    if (seen.length === 1) throw Object.assign(new Error("not ours"), { code: "conflict" });
   });
-  await assert.rejects(wire.query(statement("SELECT 1")), /not ours/);
-  await wire.query(statement("SELECT 1"));
+  await assert.rejects(wire.query(statement("SELECT FROM here")), /not ours/);
+  await wire.query(statement("SELECT FROM here"));
 });
 
 test("a server that became read-only is left, and its connections with it", { skip }, async (t) => {

@@ -1,0 +1,131 @@
+import { errorLine } from "../../../errors.ts";
+import { sleep } from "../../../platform/timing.ts";
+import type { Clock, Log, Random } from "../../../ports.ts";
+import type { StoreSettings } from "../../settings.ts";
+import type { Accepted, Received } from "../../store.ts";
+import type { Engine } from "../../verbs.ts";
+import type { Wire } from "../wire/open.ts";
+import { beginEpoch } from "./begin.ts";
+import { isThere, type Restored, storeAgain } from "./bring-back.ts";
+import type { KnownLife } from "./life.ts";
+import { type Acknowledged, createRing, KEPT } from "./ring.ts";
+
+/** Before what failed is tried again, in milliseconds. */
+const PAUSE = 250;
+
+/** Events that are looked for in one transaction, and that are stored again in one: nothing else is written meanwhile. */
+const PER_LOOK = 1_000;
+const PER_PIECE = 20;
+
+/** Names that a line of the log has at most. */
+const NAMED = 20;
+
+/** How long a stop waits for what is owed, in milliseconds. */
+const LAST_PATIENCE = 3_000;
+
+type Options = {
+  wire: Pick<Wire, "transaction" | "onLost" | "confirmedAt">;
+  life: KnownLife;
+  readLife(): Promise<void>;
+  write: Engine["write"];
+  settings: StoreSettings;
+  clock: Clock;
+  random: Random;
+  log: Log;
+};
+
+export type Recall = {
+  /** Called in the turn in which the answer goes out. */
+  acknowledged(received: Received, accepted: Accepted): void;
+  /** Waits a moment for a look that is owed. */
+  close(): Promise<void>;
+};
+
+/**
+ * Remembers what was acknowledged within the last minute. A server that takes over without all that the one before had
+ * committed says nothing of it: so after each lost connection this looks whether all of it is there, and stores again what is not.
+ * Nothing is forgotten between the loss and the look, nor before all hosts were asked after its minute, and the server was the same.
+ */
+export function createRecall({ wire, life, readLife, write, settings, clock, random, log }: Options): Recall {
+  const ring = createRing();
+  /** Lost connections, and those of them after which all was looked for. */
+  let lost = 0;
+  let looked = 0;
+  let looking: Promise<void> | null = null;
+  let isClosed = false;
+  let spilledAt = Number.NEGATIVE_INFINITY;
+
+  wire.onLost(() => {
+    lost++;
+    if (!isClosed) looking ??= look();
+  });
+
+  async function look(): Promise<void> {
+    while (looked !== lost) {
+      const upTo = lost;
+      try {
+        await lookOnce();
+        looked = upTo;
+      } catch (error) {
+        log.debug("what was acknowledged cannot be looked for yet", { error: errorLine(error) });
+        await sleep(PAUSE, clock);
+        if (isClosed) break;
+      }
+    }
+    looking = null;
+  }
+
+  async function lookOnce(): Promise<void> {
+    const all = ring.all();
+    for (let at = 0; at < all.length; at += PER_LOOK) {
+      const some = all.slice(at, at + PER_LOOK);
+      const known = await write(isThere(some.map(({ name }) => name)));
+      const missing = some.filter((_, index) => !known[index]);
+      if (missing.length > 0) await bringBack(missing);
+    }
+  }
+
+  async function bringBack(missing: Acknowledged[]): Promise<void> {
+    const before = life.now();
+    // Where the epoch has changed since, it was for this loss.
+    if (missing.some(({ epoch }) => epoch === before.epoch)) {
+      const isWanted = ({ epoch }: { epoch: string }) => epoch === before.epoch;
+      const begin = { now: clock.now(), seen: before.number, random, isWanted, restoredBy: null };
+      const number = await wire.transaction((transaction) => beginEpoch(transaction, begin));
+      if (number !== null) log.warn("PostgreSQL has lost what it had committed: a new epoch", { number });
+      await readLife();
+    }
+    const counted: Record<Restored, string[]> = { stored: [], repeated: [], known: [], erased: [] };
+    for (let at = 0; at < missing.length; at += PER_PIECE) {
+      const piece = missing.slice(at, at + PER_PIECE);
+      const restored = await write(storeAgain(piece, settings, random));
+      for (const [index, what] of restored.entries()) counted[what].push(piece[index]!.name);
+      ring.renew(new Set(piece), { epoch: life.now().epoch, at: clock.elapsed() });
+    }
+    const { stored, repeated } = counted;
+    if (stored.length + repeated.length === 0) return;
+    await readLife();
+    log.error("PostgreSQL had lost events that were acknowledged: they are stored again, late", {
+      ...{ events: stored.length, repeated: repeated.length },
+      ids: [...stored, ...repeated].slice(0, NAMED).join(" "),
+    });
+  }
+
+  return {
+    acknowledged({ lease: _, ...received }, { id: name, videoId }) {
+      const { epoch } = life.now();
+      const at = clock.elapsed();
+      if (looked === lost) ring.forget(wire.confirmedAt() - KEPT);
+      const dropped = ring.add({ name, videoId, received, epoch, at });
+      if (dropped === 0 || at - spilledAt < KEPT) return;
+      spilledAt = at;
+      log.error(
+        "more is acknowledged within a minute than can be remembered: a failover that loses some of it goes unnoticed",
+      );
+    },
+    async close() {
+      if (looking !== null) await Promise.race([looking, sleep(LAST_PATIENCE, clock)]);
+      isClosed = true;
+    },
+  };
+}
