@@ -103,8 +103,6 @@ export async function beginEpoch(
 
 /** Whether no relay has been there for long, by what the database knows. */
 async function isUnseen(ask: (query: Query) => Promise<Answer>, now: number): Promise<boolean> {
-  const { rows: known } = await ask(query("SELECT to_regclass('nodes') IS NOT NULL AS known"));
-  if (known[0]?.known !== true) return false;
   const { rows } = await ask(query("SELECT max(seen_at) AS seen FROM nodes"));
   const seen = rows[0]?.seen as number | null | undefined;
   return seen != null && now - seen > LONGEST_UNSEEN;
