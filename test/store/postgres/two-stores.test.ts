@@ -5,7 +5,7 @@ import { openPostgresStore, type Way } from "../../../src/store/postgres/open.ts
 import { CommitInDoubt } from "../../../src/store/postgres/wire/errors.ts";
 import type { Wire } from "../../../src/store/postgres/wire/open.ts";
 import { settingsOf } from "../../../src/store/settings.ts";
-import { type Bench, bench, plain, ready, remove } from "../../contracts/store.ts";
+import { type Bench, bench, plain, ready, remove, video } from "../../contracts/store.ts";
 import { configIn } from "../../support/config.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { answered } from "../../support/outcomes.ts";
@@ -173,6 +173,42 @@ test("a store frees what it holds itself, and no other's", { skip }, async (t) =
   assert.equal((await other.deliver(theirs[0]!)).settled, true);
   assert.equal(await other.store.renew(downloads[0]!, 30_000), true);
   assert.deepEqual(new Set(idsOf(await take(one))), new Set(idsOf(mine)));
+});
+
+test("copies of one video are worked on by one store at a time, each by the one that has the file", {
+  skip,
+}, async (t) => {
+  const { stores } = await openStores(t, 2);
+  const [one, other] = stores as [Bench, Bench];
+  for (const [id, url] of [
+    ["v1", "https://h/a.mp4"],
+    ["v1", "https://h/b.mp4"],
+    ["v2", "https://h/c.mp4"],
+  ] as const)
+    await one.post(video(id, url));
+  const [first] = await one.download(1);
+  await one.spool(first!);
+  const others = await other.download();
+  assert.equal(others.length, 2);
+  for (const job of others) await other.spool(job);
+  const [upload] = await one.upload();
+  assert.equal(upload!.mediumId, first!.mediumId);
+  assert.deepEqual(
+    (await other.upload()).map(({ videoId }) => videoId),
+    ["v2"],
+    "not the other copy of v1",
+  );
+  const target = await one.store.targetId({
+    type: "s3",
+    bucket: "b",
+    region: null,
+    endpoint: null,
+    prefix: "",
+    pathStyle: false,
+  });
+  await one.store.settleUpload(upload!, { is: "mirrored", target, key: "v1/video.mp4" }, one.clock.now());
+  const [next] = await other.upload();
+  assert.deepEqual([next!.videoId, next!.isSecond], ["v1", true]);
 });
 
 test("failures that two stores see at once open an endpoint's breaker as if one had seen them", { skip }, async (t) => {

@@ -33,6 +33,10 @@ const DUE = sql<[string, number, number], TransferRow & { video: number }>(
 // What is uploaded lies in the spool of the relay that has downloaded it.
 const OF_OWN = (isOwn: string) =>
   `t.action = 'upload' AND EXISTS (SELECT 1 FROM media WHERE media.id = t.medium AND ${isOwn})`;
+// Work on the copies of one video comes one after the other; what one relay does at once it puts in order by itself.
+const HELD_ELSEWHERE = (isOwn: string) =>
+  `EXISTS (SELECT 1 FROM transfers WHERE running = 1 AND due > ? AND NOT (${isOwn})
+     AND (SELECT video FROM media WHERE media.id = transfers.medium) = m.video)`;
 const FIRST_DUE = sql<[string], { due: number | null }>("SELECT min(due) AS due FROM transfers WHERE action = ?");
 const LEASE = sql<[number, number]>("UPDATE transfers SET running = 1, due = ?, claims = claims + 1 WHERE id = ?");
 const RENEW = sql<[number, number, number]>("UPDATE transfers SET due = ? WHERE id = ? AND claims = ? AND running = 1");
@@ -108,12 +112,14 @@ export async function takePlaces(tx: Tx, medium: number): Promise<Place[]> {
 
 export const due = (tx: Tx, action: TransferRow["action"], now: number, limit: number) =>
   held(tx, () => {
-    if (action !== "upload" || tx.relay.isAlone) return tx.all(DUE, [action, now, limit]);
-    const own = sql<[number, number], TransferRow & { video: number }>(
-      `SELECT t.*, m.video FROM transfers t JOIN media m ON m.id = t.medium WHERE ${OF_OWN(tx.relay.isOwn)} AND t.due <= ?
-       ORDER BY t.due, t.id LIMIT ?`,
+    const { isAlone, isOwn } = tx.relay;
+    if (action === "erase" || isAlone) return tx.all(DUE, [action, now, limit]);
+    const claimable = sql<[number, number, number], TransferRow & { video: number }>(
+      `SELECT t.*, m.video FROM transfers t JOIN media m ON m.id = t.medium
+       WHERE ${action === "upload" ? OF_OWN(isOwn) : "t.action = 'delete'"} AND t.due <= ?
+         AND NOT ${HELD_ELSEWHERE(isOwn)} ORDER BY t.due, t.id LIMIT ?`,
     );
-    return tx.all(own, [now, limit]);
+    return tx.all(claimable, [now, now, limit]);
   });
 
 export const claim = async (tx: Tx, action: TransferRow["action"], wish: ClaimWish): Promise<TransferRow[]> =>

@@ -59,6 +59,7 @@ export const MEDIA = [
   ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000)`,
   "CREATE INDEX transfers_due ON transfers (action, due, id)",
   "CREATE INDEX transfers_medium ON transfers (medium)",
+  "CREATE INDEX transfers_running ON transfers (due) WHERE running = 1",
 
   // Endpoints that were sent a medium as pending: they are owed its end.
   `CREATE TABLE owed (
