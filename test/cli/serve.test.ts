@@ -17,7 +17,7 @@ test("serve logs JSON lines to stdout, answers, and exits with 0 soon after SIGT
     assert.equal(((await answer.json()) as { status: string }).status, "accepted");
     const { code, ms } = await stop(relay.child, signal);
     assert.equal(code, 0);
-    assert.ok(ms < 10_000);
+    assert.ok(ms < 30_000);
     const { stderr } = await relay.ended;
     assert.equal(stderr, "");
     for (const line of relay.lines()) assert.ok(line.level && line.time && line.msg);

@@ -13,7 +13,7 @@ import { waitFor } from "../support/wait.ts";
 // What only a browser can tell. What pages say is tested without one.
 
 /** A browser that hangs ends no test by itself. */
-const options = { skip: noBrowser, timeout: 180_000 };
+const options = { skip: noBrowser, timeout: 300_000 };
 
 const HOUR = 3_600_000;
 

@@ -15,7 +15,7 @@ test("among idle connections and readers that do not read, a sender's events are
 }, async (t) => {
   const { summary, problems } = await runCrowdTest({
     ...size,
-    within: 10_000,
+    within: 20_000,
   });
   t.diagnostic(summary);
   assert.deepEqual(problems, [], summary);

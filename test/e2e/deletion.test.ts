@@ -95,6 +95,8 @@ test("a replay of the old event brings nothing back", () =>
     async (stage) => {
       const { relay, send, app } = stage;
       const { video, event } = await produce(stage);
+      // By a clock that is sixty times as fast it may have been asked for more than once before.
+      const asked = video.counts.requests;
       await send("video.delete");
       await waitFor(() => !existsSync(copyOf(relay, "video.mp4")));
       const replay = await callCli(["events", "replay", event.id, "--config", relay.configPath]);
@@ -105,7 +107,7 @@ test("a replay of the old event brings nothing back", () =>
       const { json } = await waitFor(() => app.requests.find(isReplay));
       assert.notEqual(json.relay.media.video.status, "mirrored");
       await sleep(WELL_AFTER);
-      assert.equal(video.counts.requests, 1);
+      assert.equal(video.counts.requests, asked);
       assert.equal(existsSync(copyOf(relay, "video.mp4")), false);
       assert.deepEqual((await statesOf(relay)).toSorted(), ["thumbnail deleted", "video deleted"]);
     },
@@ -187,12 +189,13 @@ test("a video that is announced again before its copy went keeps it", () =>
     async (stage) => {
       const { relay, send, delivery } = stage;
       const { video, links } = await produce(stage);
+      const { downloads } = video.counts;
       await send("video.delete");
       await delivery((await send("video.ready", links())).id);
       await sleep(5_000 + WELL_AFTER);
       assert.ok(existsSync(copyOf(relay, "video.mp4")));
       assert.equal((await statesOf(relay)).includes("video mirrored"), true);
-      assert.equal(video.counts.downloads, 1);
+      assert.equal(video.counts.downloads, downloads);
     },
     hasty(),
   ));
@@ -203,13 +206,14 @@ test("a video that is announced again after its copy went gets it anew", () =>
     async (stage) => {
       const { relay, send, delivery } = stage;
       const { video, links } = await produce(stage);
+      const { downloads } = video.counts;
       await send("video.delete");
       await waitFor(() => !existsSync(copyOf(relay, "video.mp4")));
       const { json } = await delivery((await send("video.ready", links())).id);
       assert.equal(json.relay.media.video.status, "mirrored");
       assert.equal(await statusOf(json.videoUrl), 200);
       assert.deepEqual(await readFile(copyOf(relay, "video.mp4")), Buffer.from(video.bytes));
-      assert.equal(video.counts.downloads, 2);
+      assert.ok(video.counts.downloads > downloads);
       await sleep(WELL_AFTER);
       assert.ok(existsSync(copyOf(relay, "video.mp4")), "the old delete is done with");
     },

@@ -8,7 +8,7 @@ import { TOKEN } from "./admin.ts";
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
 /** For whatever is waited for, in milliseconds: many tests run at once. */
-const PATIENCE = 60_000;
+const PATIENCE = 120_000;
 
 /** Why there is no browser here; false: there is one. On Deno playwright's pipes do not work. */
 export const noBrowser: string | false =

@@ -100,7 +100,7 @@ export function spawnServe(options: {
     ended,
     hasEnded: () => ending !== null,
     lastLines: () => [...lines],
-    async ready(ms = 60_000) {
+    async ready(ms = 120_000) {
       const until = Date.now() + ms;
       for (;;) {
         if (ending !== null) throw new Error(`the relay ended before it was ready:\n${lines.slice(-8).join("\n")}`);
@@ -114,7 +114,7 @@ export function spawnServe(options: {
       send("SIGKILL");
       return ended;
     },
-    async stop(ms = 60_000) {
+    async stop(ms = 120_000) {
       const from = performance.now();
       send("SIGTERM");
       const late = setTimeout(() => send("SIGKILL"), ms);

@@ -33,7 +33,7 @@ export function spawnCli(args: string[], { env = {}, cwd = tmpdir(), stdout, uid
   });
 }
 
-/** Runs one command to its end. Kills it when that takes longer than a minute. */
+/** Runs one command to its end. Kills it when that takes longer than three minutes. */
 export async function runCli(
   args: string[],
   { input = "", ...options }: SpawnOptions & { input?: string | Uint8Array } = {},
@@ -45,9 +45,9 @@ export async function runCli(
   return ended;
 }
 
-/** All output of a started program, when it has ended; after a minute it is killed. */
+/** All output of a started program, when it has ended; after three minutes it is killed. */
 export function finishInTime(child: ChildProcess): Promise<Finished> {
-  const timer = setTimeout(() => child.kill("SIGKILL"), 60_000);
+  const timer = setTimeout(() => child.kill("SIGKILL"), 180_000);
   return finish(child).finally(() => clearTimeout(timer));
 }
 

@@ -42,7 +42,7 @@ type Place = { cwd?: string; env?: Record<string, string>; columns?: number };
 
 /**
  * One command at a terminal: stdin, stdout and stderr are one, as wide as told. `code` is negative after a signal. Rejects
- * after a minute.
+ * after three minutes.
  */
 export function atTerminal(args: string[], steps: Step[], place: Place = {}): Promise<Played> {
   return playAtTerminal([...selfArgv(), ...args], steps, place);
@@ -63,7 +63,7 @@ export function playAtTerminal(
 ): Promise<Played> {
   const job = { argv, cwd, columns, steps, env: { ...bareEnvironment(), TERM: "xterm", ...env } };
   return new Promise((resolve, reject) => {
-    execFile("python3", ["-c", PLAYER, JSON.stringify(job)], { timeout: 60_000 }, (error, stdout) => {
+    execFile("python3", ["-c", PLAYER, JSON.stringify(job)], { timeout: 180_000 }, (error, stdout) => {
       if (error) reject(error);
       else resolve(JSON.parse(stdout));
     });

@@ -123,7 +123,7 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashReport> 
     relay = spawnServe({ configPath, port, onLine });
     await relay.ready();
     isThere = true;
-    await load.finish(60_000);
+    await load.finish(120_000);
     await operator.stop();
     spells.end();
     const stored = await openStored(configPath);

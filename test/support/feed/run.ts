@@ -203,7 +203,7 @@ export async function runFeed({ events, readerKills, relayKills, seed, onStep }:
     const [backup] = await Promise.all([backUp(), writing, killReaders(), killRelay()]);
     const all = await readAll();
     const isThrough = () => readers.every(({ log }) => log().ids.length >= all.length);
-    await waitFor(isThrough, 60_000).catch(() => problems.push("a reader does not come to the end"));
+    await waitFor(isThrough).catch(() => problems.push("a reader does not come to the end"));
     // What came too often would come now.
     await sleep(100);
     await Promise.all(readers.map((reader) => reader.stop()));

@@ -8,7 +8,7 @@ import type { App } from "./app.ts";
 import { pathIds, TWINS } from "./ids.ts";
 
 /** All of them are mirrored and delivered within this long. */
-const PATIENCE = 30_000;
+const PATIENCE = 120_000;
 
 /** What an enriched body tells of a copy. */
 type Told = { videoUrl?: string; relay?: { media?: { video?: { status?: string; sha256?: string } } } };

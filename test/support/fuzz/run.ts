@@ -99,7 +99,7 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
           `the relay died: ${JSON.stringify(await relay.ended)}: ${relay.lastLines().slice(-3).join(" | ")}`,
         );
       stored = await openStored(configs[0]);
-      drained = await stored.drained(60_000);
+      drained = await stored.drained(120_000);
       await askReady(port, problems);
     } finally {
       clearInterval(progress);
@@ -117,7 +117,7 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
       seed: options.seed,
       problems,
     });
-    await stored.drained(30_000);
+    await stored.drained(120_000);
     await askReady(port, problems);
     await stop(relay, problems);
 

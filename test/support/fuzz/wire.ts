@@ -69,7 +69,7 @@ export function openWire(port: number): Wire {
     socket = on;
     return new Promise((resolve, reject) => {
       let received: Buffer = Buffer.alloc(0);
-      const timeout = setTimeout(() => end(new Error("no answer within 15 s")), 15_000);
+      const timeout = setTimeout(() => end(new Error("no answer within 60 s")), 60_000);
       function end(error: Error | null, reply?: Reply | "stale"): void {
         clearTimeout(timeout);
         on.off("data", take).off("close", closed).off("error", broken);
@@ -131,8 +131,8 @@ export function sendAlone(
   return new Promise((resolve, reject) => {
     const socket = connect({ port, host: "127.0.0.1", noDelay: true, allowHalfOpen: true });
     let received: Buffer = Buffer.alloc(0);
-    let timer = setTimeout(() => reject(new Error("cannot connect within 10 s")), 10_000);
-    const patience = given.isWhole ? 10_000 : PATIENCE;
+    let timer = setTimeout(() => reject(new Error("cannot connect within 60 s")), 60_000);
+    const patience = given.isWhole ? 60_000 : PATIENCE;
     function finish(): void {
       clearTimeout(timer);
       socket.destroy();

@@ -173,7 +173,7 @@ export async function runReloadTest({ reloads, seed, onReload }: ReloadOptions):
     const endpoints = [...base.endpoints!, { ...base.endpoints![0]!, id: "extra", url: extraUrl }];
     await write({ text: JSON.stringify({ ...base, endpoints }), cert: first.cert, key: first.key });
     process.kill(relay.pid, "SIGHUP");
-    await load.finish(60_000);
+    await load.finish(120_000);
     const stored = await openStored(configPath);
     await stored.drained(120_000);
     const { code, signal } = await relay.stop();

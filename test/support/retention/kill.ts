@@ -17,7 +17,7 @@ export type KillOptions = { kills: number; seed: string };
 
 /** Milliseconds: how long bodies are kept, and how long is waited for the end. */
 const KEPT = 300;
-const PATIENCE = 60_000;
+const PATIENCE = 120_000;
 
 /** So many events that each video has some: its newest autosave is kept, and one before it goes. */
 const ENOUGH = 300;

@@ -28,7 +28,7 @@ const BEHIND = 0.05;
 const VIDEOS = 60;
 
 /** A lost delivery is not waited for longer. Milliseconds. */
-const PATIENCE = 60_000;
+const PATIENCE = 120_000;
 
 /** At least this part of the events is posted while a step holds. */
 const SHARE = 0.2;

@@ -87,7 +87,7 @@ test("a store that breaks the connection, or never answers, is said within the t
   assert.match(await lineOf(t, (request) => request.socket.destroy()), /broke the connection \(ECONNRESET\)/);
   const from = performance.now();
   assert.match(await lineOf(t, () => {}), /does not answer in time: it may be down, full or overloaded \(timeout\)/);
-  assert.ok(performance.now() - from < 9_000);
+  assert.ok(performance.now() - from < 30_000);
 });
 
 test("nothing listening, a name that is not known, and no TLS where TLS was asked for", async (t) => {

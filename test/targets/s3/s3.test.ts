@@ -165,7 +165,7 @@ test("a delete that is given up ends at once, and does nothing later", { skip },
     server.hang(false);
   }
   // The first request had reached the server's socket, where nobody can take it back: it is done when the server goes on.
-  await waitFor(async () => (await objectsIn(bucket)).length === 0, 5_000).catch(() => {});
+  await waitFor(async () => (await objectsIn(bucket)).length === 0, 20_000).catch(() => {});
   await put(target, folder, "a/video.mp4", "two", true);
   assert.deepEqual(await objectsIn(bucket), ["a/video.mp4"]);
 });
