@@ -196,8 +196,8 @@ export async function openLocalTarget(
         try {
           for (let attempt = 1; ; ) {
             signal.throwIfAborted();
-            await makeFolders(key, put.rights);
             try {
+              await makeFolders(key, put.rights);
               const placed = await place(put, path, replace, bring);
               await syncFolder(dirname(path));
               return placed ? "stored" : await compare(path, sha256, signal);
