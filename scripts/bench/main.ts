@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import type { Bench, Conditions } from "./bench.ts";
+import { benchCluster } from "./cluster/bench.ts";
 import { describeMachine } from "./machine.ts";
 import type { Row } from "./measure.ts";
 import { benchMirror } from "./mirror/bench.ts";
@@ -35,12 +36,13 @@ const benches: Record<string, Bench> = {
   mirror: benchMirror,
   growth: benchGrowth,
   start: benchStart,
+  cluster: benchCluster,
   operate: benchOperate,
   peers: benchPeers,
 };
 
-/** They need a large disk, or packages of their own, so they run only when they are named. */
-const BY_NAME = ["operate", "peers"];
+/** They need a large disk, a PostgreSQL, or packages of their own, so they run only when they are named. */
+const BY_NAME = ["cluster", "operate", "peers"];
 
 /** The benches that have parts. */
 const PARTS: Record<string, string> = {
@@ -48,6 +50,7 @@ const PARTS: Record<string, string> = {
   drain: "held, outage",
   growth: "claims, ordered, random",
   mirror: "disk, s3",
+  cluster: "insert, idle",
   operate: "asked, served, pages",
   peers: "bullmq, pgboss, plainjob",
 };
@@ -55,7 +58,7 @@ const PARTS: Record<string, string> = {
 const USAGE = `npm run bench [-- NAME… --rounds N --seconds N --beside DIR --small --only PARTS --profile DIR --json]
 
   NAME          ${Object.keys(benches).join(", ")};
-                all of them unless named, but ${BY_NAME.join(" and ")}
+                all of them unless named, but ${BY_NAME.join(", ")}
   --rounds N    how often baseline and relay take turns (5)
   --beside DIR  a checkout of another commit, its packages installed, that takes its turn in each round (but of mirror);
                 more than one may be given

@@ -208,7 +208,8 @@ let shared: Promise<PostgresServer> | null = null;
 const over: string[] = [];
 let databases = 0;
 
-after(async () => (await shared)?.remove());
+// A script that is no test has no end of its tests; its servers end with it.
+if (process.env.NODE_TEST_CONTEXT !== undefined || "Deno" in globalThis) after(async () => (await shared)?.remove());
 
 /** The server of this process, started by the first that asks for it; its tests share it, each with a database of its own. */
 export function sharedPostgres(): Promise<PostgresServer> {

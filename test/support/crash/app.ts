@@ -3,6 +3,7 @@ import { Webhook } from "standardwebhooks";
 import type { Random } from "../../../src/ports.ts";
 import { listen } from "../listen.ts";
 import type { Spells } from "./spells.ts";
+import { createTraffic, type Traffic } from "./traffic.ts";
 import type { World } from "./world.ts";
 
 /** One request of the relay to an endpoint, in order of arrival. */
@@ -18,6 +19,11 @@ export type Arrival = {
   replay: boolean;
   /** It was answered 200. */
   taken: boolean;
+  /** The app broke its connection: then the relay may send it once more under the same claim, as where one was kept for too long. */
+  broken: boolean;
+  /** When it came, and as which attempt. */
+  at: number;
+  attempt: number;
 };
 
 export type App = {
@@ -29,6 +35,7 @@ export type App = {
   links: Map<string, { videoId: string; kind: "video" | "thumbnail"; sha256: string }>;
   /** What notices told: "<video> <kind> mirrored|failed" of every medium, and "<endpoint> <event> <kind>" of outcomes. */
   told: Set<string>;
+  traffic: Traffic;
   problems: string[];
   /** Answers of each sort, for the summary. */
   counts: {
@@ -71,6 +78,8 @@ export async function openApp(given: {
   verbatim: Set<string>;
   /** Endpoints that wait for no media. */
   hasty: Set<string>;
+  /** Endpoints whose application always takes a while, so that it has several requests at once. */
+  slow?: Set<string>;
   /** When the application of an endpoint is away. */
   spells?: Map<string, Spells>;
 }): Promise<App> {
@@ -80,10 +89,12 @@ export async function openApp(given: {
   const taken = new Map<string, Set<string>>();
   const links: App["links"] = new Map();
   const told = new Set<string>();
+  const traffic = createTraffic();
   const problems: string[] = [];
   const counts = { taken: 0, repeated: 0, failed: 0, reset: 0, away: 0, pending: 0, notices: 0 };
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    traffic.began(endpointOf(request), response);
     const chunks: Buffer[] = [];
     try {
       for await (const chunk of request) chunks.push(chunk as Buffer);
@@ -91,7 +102,7 @@ export async function openApp(given: {
       return; // the sender was killed in the middle
     }
     const body = Buffer.concat(chunks);
-    const arrival = read(request, body);
+    const arrival = read(request, body, response);
     if (arrival === null) {
       response.writeHead(400).end();
       return;
@@ -105,16 +116,19 @@ export async function openApp(given: {
     const spells = given.spells?.get(arrival.endpoint);
     if (spells?.isAway()) {
       counts.away++;
+      arrival.broken = true;
       request.socket.destroy();
       return;
     }
     const dice = random.float();
     if (dice < 0.03) {
       counts.reset++;
+      arrival.broken = true;
       request.socket.destroy();
       return;
     }
-    if (dice < 0.15) await new Promise((resolve) => setTimeout(resolve, random.float() * 150));
+    if (dice < 0.15 || given.slow?.has(arrival.endpoint))
+      await new Promise((resolve) => setTimeout(resolve, random.float() * 150));
     if (dice < 0.08) {
       counts.failed++;
       response.writeHead(dice < 0.05 ? 500 : 429).end("not now");
@@ -144,8 +158,8 @@ export async function openApp(given: {
     }
   }
 
-  function read(request: IncomingMessage, body: Buffer): Arrival | "notice" | null {
-    const endpoint = (request.url ?? "/").slice(1);
+  function read(request: IncomingMessage, body: Buffer, response: ServerResponse): Arrival | "notice" | null {
+    const endpoint = endpointOf(request);
     const id = String(request.headers["webhook-id"]);
     try {
       webhook.verify(body, request.headers as Record<string, string>);
@@ -154,6 +168,7 @@ export async function openApp(given: {
       return null;
     }
     const json = JSON.parse(body.toString()) as Body;
+    if (json.wochitVideoId) traffic.inLane(endpoint, json.wochitVideoId, response);
     if (json.type?.startsWith("relay.media.")) {
       takeNotice(endpoint, json);
       return "notice";
@@ -165,9 +180,10 @@ export async function openApp(given: {
     }
     const say = (what: string) =>
       problems.push(`${endpoint} got ${id} (event ${posted.serial}, ${posted.type}) ${what}`);
+    const rest = { taken: false, broken: false, at: Date.now(), attempt: Number(request.headers["webhook-attempt"]) };
     if (given.verbatim.has(endpoint)) {
       if (!body.equals(posted.body)) say("with other bytes than were posted");
-      return { endpoint, id, serial: posted.serial, sequence: null, pending: [], replay: false, taken: false };
+      return { endpoint, id, serial: posted.serial, sequence: null, pending: [], replay: false, ...rest };
     }
     const { relay } = json;
     if (relay === undefined || relay.eventId !== id) {
@@ -208,7 +224,7 @@ export async function openApp(given: {
       sequence: relay.sequence,
       pending,
       replay: relay.replay === true,
-      taken: false,
+      ...rest,
     };
   }
 
@@ -222,8 +238,11 @@ export async function openApp(given: {
     taken,
     links,
     told,
+    traffic,
     problems,
     counts,
     close,
   };
 }
+
+const endpointOf = ({ url = "/" }: IncomingMessage) => url.slice(1);

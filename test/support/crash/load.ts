@@ -12,8 +12,9 @@ const MOST_WAITING = 200;
 export type Load = {
   /** Answers that no documented sender should ever get, and the like. */
   problems: string[];
-  /** Different events that were acknowledged so far. */
+  /** Different events that were acknowledged so far; and requests that were answered 503. */
   acknowledged(): number;
+  refused(): number;
   /** Tells the stories that have begun to their end, and starts no other. Rejects when that takes longer than `ms`. */
   finish(ms: number): Promise<void>;
   /** Ends all sending at once. */
@@ -31,12 +32,15 @@ export function startLoad(given: {
   random: Random;
   /** Different events that were delivered so far: when too many are not, the senders wait. */
   delivered: () => number;
+  /** The relay may be in trouble: a 503 is as good as no answer. */
+  mayRefuse?: boolean;
 }): Load {
-  const { world, random } = given;
+  const { world, random, mayRefuse = false } = given;
   const { origin, pathname } = new URL(given.url);
   const agent = new Agent({ connections: LANES, keepAliveTimeout: 10_000 });
   const problems: string[] = [];
   let acknowledged = 0;
+  let refused = 0;
   let finishing = false;
   let aborted = false;
 
@@ -61,8 +65,10 @@ export function startLoad(given: {
   async function send(posted: Posted): Promise<void> {
     while (!aborted) {
       const result = await post(posted.body);
-      if (result.is === "answered") return take(posted, result.status, result.text);
-      if (result.is === "cut") {
+      const isRefused = mayRefuse && result.is === "answered" && result.status === 503;
+      if (isRefused) refused++;
+      if (result.is === "answered" && !isRefused) return take(posted, result.status, result.text);
+      if (result.is !== "refused") {
         posted.cuts++;
         if (!posted.resends) return;
       }
@@ -105,6 +111,7 @@ export function startLoad(given: {
   return {
     problems,
     acknowledged: () => acknowledged,
+    refused: () => refused,
     async finish(ms) {
       finishing = true;
       const enough = new AbortController();

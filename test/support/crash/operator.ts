@@ -68,9 +68,11 @@ export function startOperator(given: {
   }
 
   async function work(): Promise<void> {
-    for (; !isOver; await sleep(random.float() * PAUSE)) {
+    for (let visits = 1; !isOver; await sleep(random.float() * PAUSE)) {
       if (!given.isThere()) continue;
-      const store = await openStore(config, realPorts(), { role: "operator" }).catch(() => null);
+      // Each draws other random numbers: on a database that several share they are to be its own.
+      const ports = realPorts(`visit ${visits++}`);
+      const store = await openStore(config, ports, { role: "operator" }).catch(() => null);
       if (store === null) continue;
       try {
         await visit(store);

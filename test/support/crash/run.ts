@@ -2,23 +2,23 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { request } from "undici";
 import { systemClock } from "../../../src/platform/runtime.ts";
 import type { Random } from "../../../src/ports.ts";
 import { openProvider } from "../../../src/simulator/provider.ts";
-import { sha256Of } from "../bytes.ts";
 import { seededRandom } from "../random.ts";
 import { type Ending, lastingPort, type ServeProcess, spawnServe } from "../serve-process.ts";
 import { openStored } from "../stored.ts";
-import { type App, openApp } from "./app.ts";
+import { openApp } from "./app.ts";
 import { crashConfig, ENDPOINTS, SECRET } from "./config.ts";
+import { fetchCopies } from "./copies.ts";
 import { type Judgement, judge } from "./judge.ts";
+import { judgeLine } from "./judge-line.ts";
 import { type Kept, keptInBucket, keptInFolder } from "./kept.ts";
 import { startLoad } from "./load.ts";
 import { startOperator } from "./operator.ts";
 import { createSpells } from "./spells.ts";
 import { watchMedia } from "./watch.ts";
-import { createWorld, type World } from "./world.ts";
+import { createWorld } from "./world.ts";
 
 export type CrashOptions = {
   rounds: number;
@@ -81,9 +81,7 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashReport> 
   const onLine = (line: string) => {
     if (line.includes('"msg":"endpoint failing')) breaker.opened++;
     if (line.includes('"msg":"endpoint recovered')) breaker.closed++;
-    if (/X-Amz-Signature|X-Amz-Security|sig=|whsec_/i.test(line))
-      problems.push(`a secret is in the log: ${line.slice(0, 300)}`);
-    if (/^\s+at .*:\d+:\d+\)?$/.test(line)) problems.push(`a stack trace is in the log: ${line.trim()}`);
+    problems.push(...judgeLine(line));
   };
   let isThere = false;
   const operator = startOperator({
@@ -136,8 +134,8 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashReport> 
         `SIGTERM ended it with ${end.signal ?? end.code} after ${end.ms} ms: ${relay.lastLines().slice(-3).join(" | ")}`,
       );
     await watch.stop();
-    const spoolDir = join(folder, "data", "spool");
-    report = await judge({ stored, kept, spoolDir, world, app, endpoints: ENDPOINTS, replays: operator.replays });
+    const spoolDirs = [join(folder, "data", "spool")];
+    report = await judge({ stored, kept, spoolDirs, world, app, endpoints: ENDPOINTS, replays: operator.replays });
     await stored.close();
     problems.push(...report.problems);
   } catch (error) {
@@ -213,20 +211,4 @@ async function endRound(
 /** Waits, at most so many milliseconds, until the target holds a part of a copy. */
 async function untilHalfDone(kept: Kept, ms: number): Promise<void> {
   for (const until = Date.now() + ms; Date.now() < until && !(await kept.isHalfDone()); ) await sleep(2);
-}
-
-/** Fetches what the application was told it can fetch: the newest address of some copies. */
-async function fetchCopies(app: App, world: World, problems: string[]): Promise<number> {
-  let fetched = 0;
-  for (const [url, { videoId, kind, sha256 }] of [...app.links].slice(-200)) {
-    let answer = await request(url);
-    if (answer.statusCode === 307) answer = await request(String(answer.headers.location));
-    const bytes = Buffer.from(await answer.body.arrayBuffer());
-    if (answer.statusCode === 404 && world.deleted.has(videoId)) continue;
-    if (answer.statusCode !== 200) problems.push(`the link to a copy of ${videoId} answers ${answer.statusCode}`);
-    else if (kind === "video" ? sha256Of(bytes) !== sha256 : !world.thumbnails.get(videoId)?.includes(sha256Of(bytes)))
-      problems.push(`the link to a copy of ${videoId} gives other bytes`);
-    fetched++;
-  }
-  return fetched;
 }

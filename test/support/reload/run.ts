@@ -178,8 +178,8 @@ export async function runReloadTest({ reloads, seed, onReload }: ReloadOptions):
     await stored.drained(120_000);
     const { code, signal } = await relay.stop();
     if (code !== 0) problems.push(`SIGTERM ended it with ${signal ?? code}`);
-    const spoolDir = join(folder, "data", "spool");
-    const report = await judge({ stored, kept, spoolDir, world, app, endpoints: ENDPOINTS });
+    const spoolDirs = [join(folder, "data", "spool")];
+    const report = await judge({ stored, kept, spoolDirs, world, app, endpoints: ENDPOINTS });
     await stored.close();
     figures = report.figures;
     problems.push(...report.problems);
