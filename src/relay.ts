@@ -23,16 +23,15 @@ import { createEndpointWorkers } from "./relay/endpoints.ts";
 import { healthRoutes } from "./relay/health.ts";
 import { openLinks } from "./relay/links.ts";
 import { noteOf } from "./relay/note.ts";
+import { openRelayStore } from "./relay/open-store.ts";
 import { openParts } from "./relay/parts.ts";
 import { startPruning } from "./relay/pruning.ts";
 import { type Door, openDoor } from "./relay/public-app.ts";
 import { createRuns } from "./relay/runs.ts";
 import { type Pipeline, type PipelineOptions, type Relay, type RelayOptions, supervise } from "./relay/supervise.ts";
-import { databaseOf } from "./store/backup.ts";
-import { openStore } from "./store/open.ts";
 import { settingsOf } from "./store/settings.ts";
 import { checkProcess, type Integrity, startIntegrityChecks } from "./upkeep/integrity.ts";
-import { startRelayNotes } from "./upkeep/relays.ts";
+import { type RelayNotes, startRelayNotes } from "./upkeep/relays.ts";
 import { startTitles } from "./upkeep/titles.ts";
 import { watch } from "./upkeep/watch.ts";
 
@@ -95,17 +94,9 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
   }
 
   try {
-    const store = await openStore(config, options.ports, {
-      role: "relay",
-      onLost: options.onLost,
-      onThread: options.threads,
-    });
+    const { store, ports, database } = await openRelayStore(config, options);
     closers.push(() => store.close());
-    const { shared } = store;
-    // When the database's clock is set, no relay moves what is due: each of them would.
-    const clock = shared === null ? options.ports.clock : { ...shared.clock, onJump() {} };
-    const ports = { ...options.ports, clock };
-    const database = shared === null ? databaseOf(config.dataDir) : null;
+    const { clock } = ports;
     const openedAt = clock.now();
     const freed = await store.freeLeases(openedAt);
     const links = await openLinks(store, ports, () => {
@@ -132,7 +123,9 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
     let integrity: Integrity | null = null;
     let pruning: ReturnType<typeof startPruning> | null = null;
     let titles: ReturnType<typeof startTitles> | null = null;
+    let others: RelayNotes | null = null;
     const damage = () => integrity?.damage() ?? store.damage();
+    const othersTrouble = () => others?.trouble() ?? null;
 
     const userAgent = `wochit-relay/${pkg.version}`;
     const parts = await openParts<Parts>(
@@ -155,7 +148,16 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
               {
                 receive: openReceive({ store, config, ports, workers: accepting }),
                 media: mediaRoute({ store, copies, config: config.mirror, secrets: links.secrets }),
-                health: healthRoutes({ store, config, clock, targetTrouble, spoolTrouble, damage, adminTroubles }),
+                health: healthRoutes({
+                  store,
+                  config,
+                  clock,
+                  targetTrouble,
+                  spoolTrouble,
+                  damage,
+                  adminTroubles,
+                  othersTrouble,
+                }),
               },
               log,
             ),
@@ -228,7 +230,8 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
 
       async start() {
         measure();
-        closers.push(await startRelayNotes(store, ports, { note: () => noteOf(config, openedAt), wake }));
+        others = await startRelayNotes(store, ports, { note: () => noteOf(config, openedAt), wake });
+        closers.push(others.stop);
         if (!config.mirror.enabled) await store.skipMedia(clock.now());
         if (workers) {
           parts.start();
@@ -282,6 +285,7 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
           damage() && "the database is damaged, see the log",
           parts.now.mirror.targetTrouble() && "the mirror target is down",
           parts.now.mirror.spoolTrouble() && "the spool cannot be used",
+          othersTrouble(),
         ].filter((trouble): trouble is string => trouble !== null && trouble !== ""),
 
       targetTrouble: () => parts.now.mirror.targetTrouble(),

@@ -9,6 +9,7 @@ import { isoTime } from "./json.ts";
 import { readBacklog } from "./outcome/backlog.ts";
 import { readStorage } from "./prune.ts";
 import { archiveStateJson } from "./relay/archive.ts";
+import { describeRelays } from "./relay/relays.ts";
 import { growthOf, readDisks } from "./relay/storage.ts";
 
 /** The process of the relay, as far as it is known here; times are milliseconds since 1970. */
@@ -28,19 +29,31 @@ export async function readStatus(
   { clock, relay }: { clock: Clock; relay: RelayProcess },
 ) {
   const now = clock.now();
-  const [counts, states, nextMedium, database, readings, backup, failedBackup, receivers, { silences }, archive] =
-    await Promise.all([
-      store.counts(),
-      store.endpoints(),
-      firstToDie(store),
-      readStorage(store),
-      store.readings(),
-      store.backups.last(),
-      store.backups.failed(),
-      store.receivers(),
-      store.alarms(now),
-      store.archiveState(),
-    ]);
+  const [
+    counts,
+    states,
+    nextMedium,
+    database,
+    readings,
+    backup,
+    failedBackup,
+    receivers,
+    { silences },
+    archive,
+    relays,
+  ] = await Promise.all([
+    store.counts(),
+    store.endpoints(),
+    firstToDie(store),
+    readStorage(store),
+    store.readings(),
+    store.backups.last(),
+    store.backups.failed(),
+    store.receivers(),
+    store.alarms(now),
+    store.archiveState(),
+    store.relays(),
+  ]);
   const silenced = silencesByName(silences);
   const { events, videos, media, uploads, deletions, deliveries, quarantine, copies } = counts;
   const unfinished = (media.pending ?? 0) + (media.running ?? 0);
@@ -97,6 +110,8 @@ export async function readStatus(
     /** Where alerts of them go, and which of these take none. */
     receivers: receivers.map(receiverJson),
     relay: relayJson(relay),
+    /** Those that work on the same database, where several may. */
+    relays: describeRelays(relays, now),
   };
 }
 

@@ -71,7 +71,7 @@ export function manyCommand<Of extends Filters>(verb: ManyVerb<Of>): Command {
       }
       const sources = await openSources(program);
       const { rows, text, sent } = await verb.toOne(sources, id, args, program.ports.clock.now());
-      const runs = verb.verb === "cancel" || (await sayIfStopped(program, sources.config));
+      const runs = verb.verb === "cancel" || (await sayIfStopped(program, sources));
       const waits = "wait" in options && args.flag("wait");
       if (waits && runs) return waitForAttempts(program, args, sources.store, sent!);
       if (args.flag("json")) for (const row of rows) printJson(program.stdout, row);
@@ -116,7 +116,7 @@ async function doToMany<Of extends Filters>(program: Program, args: Args, verb: 
   const awaited = waits ? await verb.awaited!(store, wish.filter) : null;
   const { id } = await startTask(store, wish, { by: "cli", rate, expect }, clock);
   const code = await follow(program, args, store, id);
-  const runs = wish.verb === "cancel" || (await sayIfStopped(program, sources.config));
+  const runs = wish.verb === "cancel" || (await sayIfStopped(program, sources));
   if (awaited === null) {
     if (runs && (wish.verb === "retry" || wish.verb === "replay")) hint(program, HOW_IT_ENDS);
     return code;

@@ -94,7 +94,7 @@ export function verbCommand<Of extends Filters>(verb: Verb<Of>): Command {
       const from = await openSources(program);
       if (id !== undefined) {
         const { value, text } = await verb.one(from, id, clock.now());
-        await sayIfStopped(program, from.config);
+        await sayIfStopped(program, from);
         print(program, args, value, `${text}\n`);
         return 0;
       }
@@ -107,7 +107,7 @@ export function verbCommand<Of extends Filters>(verb: Verb<Of>): Command {
       if (ids.length > 0 && !args.flag("yes") && (await askFirst(program, wouldBe)) === false) return 1;
       const each = (one: string) => verb.each(from, one, clock.now());
       const code = await printMany(program, args, doToAll(ids, each), { done, describe: ({ id }) => id });
-      if (ids.length > 0) await sayIfStopped(program, from.config);
+      if (ids.length > 0) await sayIfStopped(program, from);
       return code;
     },
   };

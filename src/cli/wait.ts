@@ -5,6 +5,7 @@ import type { Config } from "../config/schema.ts";
 import { sleep } from "../platform/timing.ts";
 import type { Store } from "../store/store.ts";
 import type { Args, Options } from "./args.ts";
+import { isAnyRunning } from "./look/relay-process.ts";
 import { printJson } from "./output/print.ts";
 import { createProgress } from "./output/progress.ts";
 import { harmless } from "./output/terminal-text.ts";
@@ -29,11 +30,14 @@ export async function waitForAttempts(program: Program, args: Args, store: Store
   return attempted.every(({ is }) => is === "delivered") ? 0 : 1;
 }
 
-/** Whether a relay works on the data folder of a config. False, with a line on stderr, where what was queued stays as it is. */
-export async function sayIfStopped({ stderr }: Program, { dataDir }: Pick<Config, "dataDir">): Promise<boolean> {
-  const { isRelayRunning } = await import("../store/sqlite/files/inspect.ts");
-  if (isRelayRunning(dataDir)) return true;
-  stderr.write(`wochit-relay: no relay runs with ${dataDir}: what is queued goes on when one is started\n`);
+/** Whether a relay works on the store. False, with a line on stderr, where what was queued stays as it is. */
+export async function sayIfStopped(
+  program: Program,
+  { store, config }: { store: Pick<Store, "shared" | "relays">; config: Pick<Config, "dataDir"> },
+): Promise<boolean> {
+  if (await isAnyRunning(program, config.dataDir, store)) return true;
+  const where = store.shared === null ? config.dataDir : "the database of store.url";
+  program.stderr.write(`wochit-relay: no relay runs with ${where}: what is queued goes on when one is started\n`);
   return false;
 }
 

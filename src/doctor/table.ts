@@ -1,10 +1,12 @@
 import { existsSync } from "node:fs";
+import { isLive } from "../actions/relay/relays.ts";
 import { backupFolder } from "../backup/schedule.ts";
 import type { Config } from "../config/schema.ts";
 import { tokenFileOf } from "../config/secrets.ts";
 import { receiverName } from "../model/alert.ts";
 import { lookAtMachine } from "../platform/machine.ts";
 import type { Ports } from "../ports.ts";
+import type { Inspected } from "../store/postgres/relays/inspect.ts";
 import type { Store } from "../store/store.ts";
 import { openTarget, typeOf } from "../targets/table.ts";
 import { judgeDeliveries } from "./backlog.ts";
@@ -27,9 +29,11 @@ import { judgeAddress, judgeReceiver, judgeSent } from "./network/receivers.ts";
 import { judgeRefused } from "./network/refused-requests.ts";
 import { judgeRelay } from "./network/relay.ts";
 import { judgeSenders, type Request } from "./network/senders.ts";
-import { type Finding, failureOf, of, type Probe, probe, warning } from "./probe.ts";
+import { type Finding, failureOf, of, ok, type Probe, probe, warning } from "./probe.ts";
+import { judgeRelays } from "./relays.ts";
 import { judgeRetention } from "./retention.ts";
 import type { Stage } from "./run.ts";
+import { judgeServer } from "./server.ts";
 import { judgeCopies, type LookedFor } from "./target/copies.ts";
 import { type Former, judgeFormer } from "./target/former.ts";
 import { judgeTarget } from "./target/target.ts";
@@ -58,6 +62,8 @@ export type Given = {
   offline: boolean;
   request: Request | null;
   openStore(): Promise<Store>;
+  /** Of a store that is on a server. */
+  inspectServer(): Promise<Inspected>;
   /** Where the relay on a data folder listens, as it has noted; null: it has not. */
   readOrigin(dataDir: string): Promise<URL | null>;
   listFormer(store: Store): Promise<Former[]>;
@@ -141,26 +147,39 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
       1,
       !offline && probe("clock", () => judgeClock(dates, now())),
       data !== null && [
-        probe(
-          "database",
-          async (signal, progress) => {
-            const inspect = async (path: string) => (await sqlite()).inspectDatabase(path);
-            const findings = await judgeDatabase(data, inspect, signal, progress);
-            if (!isUsable(findings)) return findings;
-            store = await given.openStore().catch((error) => {
-              findings.push(of("file", failureOf(error)));
-              return null;
-            });
-            return findings;
-          },
-          CHECK_TIMEOUT,
-        ),
+        config.store !== null
+          ? probe("database", async () => {
+              const found = await given.inspectServer();
+              const findings = judgeServer(found);
+              if (found.schema !== found.newest) return findings;
+              store = await given.openStore();
+              return findings;
+            })
+          : probe(
+              "database",
+              async (signal, progress) => {
+                const inspect = async (path: string) => (await sqlite()).inspectDatabase(path);
+                const findings = await judgeDatabase(data, inspect, signal, progress);
+                if (!isUsable(findings)) return findings;
+                store = await given.openStore().catch((error) => {
+                  findings.push(of("file", failureOf(error)));
+                  return null;
+                });
+                return findings;
+              },
+              CHECK_TIMEOUT,
+            ),
         probe(
           "relay",
           async () => {
-            isRunning = hasFolder && (await sqlite()).isRelayRunning(data.path);
-            const noted = isRunning ? await given.readOrigin(data.path) : null;
-            return judgeRelay(config, { dataDir: data.path, isRunning, noted }, clock);
+            const isHere = hasFolder && (await sqlite()).isRelayRunning(data.path);
+            const all = await (store as Store | null)?.relays();
+            const live = (all ?? []).filter((one) => isLive(one, now()));
+            isRunning = isHere || live.length > 0;
+            if (!isHere && isRunning)
+              return ok(`none is running with ${data.path}, ${live.length} with the same database`);
+            const noted = isHere ? await given.readOrigin(data.path) : null;
+            return judgeRelay(config, { dataDir: data.path, isRunning: isHere, noted }, clock);
           },
           null,
         ),
@@ -172,7 +191,9 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
           : []),
         reading("database", (store) => judgeRetention(store, config, now())),
         reading("alerts", (store) => judgeSent(store, now())),
-        reading("backup", (store) => judgeBackups(store, config, data, now())),
+        ...(config.store === null
+          ? [reading("backup", (store) => judgeBackups(store, config, data, now()))]
+          : [reading("relays", async (store) => judgeRelays(await store.relays(), now()))]),
       ],
       !offline && reading("formerTargets", async (store) => judgeFormer(await given.listFormer(store), clock)),
     ),

@@ -1,4 +1,5 @@
 import type { MediaKind, MediaState } from "../model/medium.ts";
+import { GONE_AFTER } from "../store/access/relays.ts";
 import { REMOVED, type Series } from "./meters.ts";
 import type { Readings } from "./readings.ts";
 import type { MetricName } from "./table.ts";
@@ -22,7 +23,7 @@ export type Gauges = Partial<Record<MetricName, Series<number>[]>>;
 export function gaugesOf(readings: Readings): Gauges {
   const { usable, disk, database, spool, lastEventAt, nearestDeadline, lastBackupAt, archiveFailingSince, now } =
     readings;
-  const { counts, states } = readings;
+  const { counts, states, relays } = readings;
   return {
     store_usable: one(Number(usable.store)),
     ...(usable.target !== null && { target_usable: one(Number(usable.target)) }),
@@ -32,6 +33,7 @@ export function gaugesOf(readings: Readings): Gauges {
     ...some("media_nearest_deadline_seconds", nearestDeadline, (at) => (at - now) / 1_000),
     ...some("backup_verified_timestamp_seconds", lastBackupAt, (at) => at / 1_000),
     ...some("archive_failing_timestamp_seconds", archiveFailingSince, (at) => at / 1_000),
+    ...(relays && relaysOf(relays, now)),
     ...some("disk_free_bytes", disk.free),
     disk_needed_bytes: one(disk.needed),
     disk_downloads_bytes: one(disk.downloads),
@@ -39,6 +41,17 @@ export function gaugesOf(readings: Readings): Gauges {
       bytes === null ? [] : [{ labels: [file], value: bytes }],
     ),
     ...some("spool_bytes", spool),
+  };
+}
+
+function relaysOf(relays: NonNullable<Readings["relays"]>, now: number): Gauges {
+  const live = relays.filter(({ seenAt }) => now - seenAt < GONE_AFTER);
+  return {
+    relays: [
+      { labels: ["live"], value: live.length },
+      { labels: ["silent"], value: relays.length - live.length },
+    ],
+    relay_configs: one(new Set(live.map(({ config }) => config)).size),
   };
 }
 

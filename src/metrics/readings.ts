@@ -6,6 +6,7 @@ import { freeBytes } from "../platform/files/disk-space.ts";
 import { within } from "../platform/timing.ts";
 import type { Clock } from "../ports.ts";
 import { lastReceived } from "../store/access/last-received.ts";
+import type { RelaySeen } from "../store/access/relays.ts";
 import type { Commits, Counts } from "../store/counts.ts";
 import type { Store } from "../store/store.ts";
 
@@ -28,6 +29,8 @@ export type Readings = {
   /** 0: none was made; null: none is to be made. */
   lastBackupAt: number | null;
   archiveFailingSince: number | null;
+  /** Of the store, where several may work on it. */
+  relays: RelaySeen[] | null;
   /** Bytes. */
   disk: { free: number | null; needed: number; downloads: number };
   database: Record<"database" | "log", number | null>;
@@ -35,7 +38,10 @@ export type Readings = {
 };
 
 export type Reading = {
-  store: Pick<Store, "counts" | "commits" | "endpoints" | "events" | "media" | "archiveState" | "space" | "trouble"> & {
+  store: Pick<
+    Store,
+    "counts" | "commits" | "endpoints" | "events" | "media" | "archiveState" | "space" | "relays" | "shared" | "trouble"
+  > & {
     backups: Pick<Store["backups"], "last">;
   };
   config: Pick<Config, "dataDir" | "endpoints" | "backup" | "mirror" | "retention">;
@@ -62,7 +68,7 @@ export function createReadings(reading: Reading): () => Promise<Readings> {
 
 async function read({ store, config, database, clock, targetTrouble }: Reading): Promise<Readings> {
   const inTime = <T>(work: () => Promise<T>): Promise<T | null> => within(PATIENCE, clock, work).catch(() => null);
-  const [counts, states, commits, events, media, backup, archive, free, main, log, spool] = await Promise.all([
+  const [counts, states, commits, events, media, backup, archive, relays, free, main, log, spool] = await Promise.all([
     inTime(() => store.counts()),
     inTime(() => store.endpoints()),
     inTime(() => store.commits()),
@@ -70,6 +76,7 @@ async function read({ store, config, database, clock, targetTrouble }: Reading):
     inTime(() => store.media({ limit: 1, byDeadline: true })),
     config.backup === null ? null : inTime(async () => (await store.backups.last())?.at ?? 0),
     config.retention.archive === null ? null : inTime(() => store.archiveState()),
+    store.shared === null ? null : inTime(() => store.relays()),
     inTime(() => freeBytes(config.dataDir)),
     inTime(async () => (database === null ? (await store.space()).bytes : sizeOf(database))),
     database === null ? null : inTime(() => sizeOf(`${database}-wal`)),
@@ -87,6 +94,7 @@ async function read({ store, config, database, clock, targetTrouble }: Reading):
     lastEventAt: events,
     nearestDeadline: media?.[0]?.deadline ?? null,
     lastBackupAt: backup,
+    relays,
     archiveFailingSince: archive?.failing?.since ?? null,
     disk: { free, needed: Math.max(least, grows), downloads: least },
     database: { database: main, log },

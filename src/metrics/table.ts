@@ -85,6 +85,15 @@ export const METRICS = {
     type: "gauge",
     help: `Until the first link dies whose medium is not secured; absent when nothing waits. ${OF_STORE}`,
   },
+  relays: {
+    type: "gauge",
+    labels: ["state"],
+    help: `Relays on the store that were seen within a day: live, or silent for two minutes. Absent with SQLite. ${OF_STORE}`,
+  },
+  relay_configs: {
+    type: "gauge",
+    help: `Different configs that live relays have; more than 1 while a new one is taken only. Absent with SQLite. ${OF_STORE}`,
+  },
   store_usable: { type: "gauge", help: "1: events can be committed." },
   target_usable: { type: "gauge", help: "1: the mirror target takes copies." },
   spool_bytes: { type: "gauge", help: "Size of the files in the spool." },

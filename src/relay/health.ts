@@ -26,6 +26,8 @@ export function healthRoutes(options: {
   damage?: () => string | null;
   /** Of the admin listener. */
   adminTroubles?: () => string[];
+  /** Of the relays of the store together, in words for anyone. */
+  othersTrouble?: () => string | null;
 }): Hono {
   const { store, config, clock } = options;
   const targetTrouble = options.targetTrouble ?? (() => null);
@@ -49,6 +51,8 @@ export function healthRoutes(options: {
     if (targetTrouble() !== null) reasons.push(TARGET_DOWN);
     if (enabled && spoolTrouble() !== null) reasons.push("the spool cannot be used: media are not downloaded");
     if (options.adminTroubles?.().length) reasons.push(ADMIN_CLOSED);
+    const others = options.othersTrouble?.() ?? null;
+    if (others !== null) reasons.push(others);
     return c.json(reasons.length === 0 ? { status: "ready" } : { status: "ready", degraded: true, reasons });
   });
   return app;

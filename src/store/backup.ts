@@ -1,7 +1,13 @@
 import { rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { RelayError } from "../errors.ts";
 import type { Actor } from "../model/audit.ts";
 import type { Clock } from "../ports.ts";
+
+/** RelayError("unsupported") for a store on PostgreSQL, of which the relay makes no backups. */
+export function refuseOnServer({ store }: { store: unknown }, instead: string): void {
+  if (store !== null) throw new RelayError("unsupported", `the store is on PostgreSQL (store.url): ${instead}`);
+}
 
 /** How far a copy is, in bytes. */
 export type CopyProgress = { step: "copying" | "checking"; done: number; total: number };

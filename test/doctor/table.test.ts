@@ -28,6 +28,7 @@ test("a disk that does not answer is one line, and no other probe touches it", a
     mark: "0123abcd",
     offline: true,
     request: null,
+    inspectServer: () => Promise.reject(new Error("it is on no server")),
     openStore: () => assert.fail("no store"),
     readOrigin: async () => null,
     lookForCopies: () => assert.fail("no store"),

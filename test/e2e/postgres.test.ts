@@ -9,7 +9,7 @@ import { noPostgres, testDatabase } from "../support/postgres.ts";
 import { realPorts } from "../support/real-ports.ts";
 import { openReceiver, type Received } from "../support/receiver.ts";
 import { endpointTo, startRelay } from "../support/relay-in-folder.ts";
-import { runCli } from "../support/spawn.ts";
+import { jsonLines, runCli } from "../support/spawn.ts";
 import { waitFor } from "../support/wait.ts";
 
 const skip = noPostgres;
@@ -87,4 +87,60 @@ test("commands work beside the relays with the config alone", { skip }, async (t
   await arrived(id);
   const listed = await run("events", "list");
   assert.equal(JSON.parse(listed.stdout).id, id);
+});
+
+test("status, API, metrics and doctor name the relays; what is of SQLite only is refused in one line", {
+  skip,
+}, async (t) => {
+  const { start, post, url, arrived } = await setUp(t);
+  const config = join(tempFolder(t), "config.json");
+  writeFileSync(config, JSON.stringify({ store: { url: { env: "DATABASE_URL" } }, mirror: { enabled: false } }));
+  const run = (...line: string[]) => runCli([...line, "--config", config], { env: { DATABASE_URL: url } });
+  const admin = { listen: "127.0.0.1:0", token: "a-token-of-more-than-32-characters" };
+  const [one, other] = [await start({ admin }), await start({ admin, receive: { dedupeWindow: "5m" } })];
+  await arrived(await post(one.webhooks, "v1"));
+
+  const [status, doctor] = [await run("status", "--json"), await run("doctor", "--json")];
+  const { relays, relay } = JSON.parse(status.stdout);
+  assert.equal(relay.running, true);
+  assert.deepEqual(
+    relays.map(({ live, configDiffers }: { live: boolean; configDiffers: boolean }) => [live, configDiffers]),
+    [
+      [true, true],
+      [true, false],
+    ],
+    "of two configs that of the relay that started last counts",
+  );
+  const shown = (await run("status")).stdout;
+  assert.equal(shown.match(/version \S+, seen /g)?.length, 2);
+  assert.match(shown, /database +\S+ \S+, on PostgreSQL/);
+  const found = jsonLines(doctor.stdout).filter(({ probe }) => /^(database|relays|backup)/.test(probe));
+  const states = Object.fromEntries(found.map(({ probe, state }) => [probe, state]));
+  for (const what of ["version", "schema", "way", "clock", "pooler", "transactions", "connections"]) {
+    assert.equal(states[`database.${what}`], "ok", JSON.stringify(found));
+  }
+  assert.equal(states["database.replication"], "warning");
+  assert.ok(!("backup" in states));
+
+  for (const line of [
+    ["backup", "/tmp/x.db"],
+    ["restore", "/tmp/x.db"],
+    ["prune", "--compact"],
+  ]) {
+    const { code, stderr } = await run(...line);
+    assert.equal(code, 1);
+    assert.match(stderr, /^wochit-relay: the store is on PostgreSQL \(store\.url\): [^\n]+\n$/);
+  }
+
+  const address = other.ports.log.facts.find(({ fact }) => fact === "admin listening")!.fields!.url;
+  const ask = (path: string) => fetch(`${address}${path}`, { headers: { authorization: `Bearer ${admin.token}` } });
+  const api = (await (await ask("/api/v1/status")).json()) as { relays: { host: string; version: string }[] };
+  assert.deepEqual(
+    api.relays.map(({ host, version }) => ({ host, version })),
+    relays.map(({ host, version }: { host: string; version: string }) => ({ host, version })),
+  );
+  const metrics = await (await ask("/metrics")).text();
+  assert.match(metrics, /^wochit_relay_relays\{state="live"\} 2$/m);
+  assert.match(metrics, /^wochit_relay_relays\{state="silent"\} 0$/m);
+  assert.match(metrics, /^wochit_relay_relay_configs 2$/m);
 });

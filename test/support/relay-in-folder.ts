@@ -14,6 +14,18 @@ const PROGRAM = {
   args: [...("Deno" in globalThis ? ["run", "-A"] : []), join(import.meta.dirname, "../../src/main.ts")],
 };
 
+/** With TEST_STORE=postgres the relays of a test run are on a server of its own, each on a database; one has its folder of copies all the same. */
+const postgres = process.env.TEST_STORE === "postgres" ? await import("./postgres.ts") : null;
+let databases = 0;
+
+async function makeDatabase(): Promise<Config["store"]> {
+  if (postgres === null) return null;
+  const server = await postgres.sharedPostgres();
+  const name = `relay_${++databases}`;
+  await server.ask(`CREATE DATABASE ${name} TEMPLATE template0`);
+  return { url: server.url(name), ca: null };
+}
+
 /** The secret of the endpoints that `endpointTo` makes, and its form for the consumers' libraries. */
 export const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=";
 
@@ -46,6 +58,7 @@ export type RelayInFolder = {
 export async function startRelay(overrides: ConfigInput = {}, ports: RealPorts = realPorts()): Promise<RelayInFolder> {
   const dir = await mkdtemp(join(tmpdir(), "wochit-relay-test-"));
   const configPath = join(dir, "config.json");
+  const store = await makeDatabase();
   let given = overrides;
 
   async function write(port: number) {
@@ -59,7 +72,8 @@ export async function startRelay(overrides: ConfigInput = {}, ports: RealPorts =
       mirror: { allowPrivateAddresses: true, minFreeDisk: 0, ...given.mirror },
     };
     await writeFile(configPath, JSON.stringify(input, null, 2));
-    return loadConfig(configPath, { env: {}, cwd: dir });
+    const config = loadConfig(configPath, { env: {}, cwd: dir });
+    return { ...config, store: config.store ?? store };
   }
 
   async function open(port: number) {

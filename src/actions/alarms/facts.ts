@@ -48,6 +48,8 @@ export async function readFacts(
   const [lost, refusedMedia] = [ofDay(expired), ofDay(failed)];
   const free = await freeBytes(config.dataDir).catch(() => null);
   const least = config.mirror.enabled ? config.mirror.minFreeDisk : 0;
+  // A database on a server grows there.
+  const grows = store.shared === null ? Math.ceil(space.bytes / 2) : 0;
   return {
     ...{ isRunning, storeTrouble, targetTrouble },
     now,
@@ -68,7 +70,7 @@ export async function readFacts(
       })),
     unknownSenders: strangers.filter(({ events }) => events > 0),
     lastEventAt,
-    disk: free === null ? null : { free, needed: Math.max(least, Math.ceil(space.bytes / 2)), downloads: least },
+    disk: free === null ? null : { free, needed: Math.max(least, grows), downloads: least },
     backup,
     archive: archive?.failing ?? null,
   };

@@ -11,6 +11,7 @@ import { RUN_VERBS } from "../../model/task.ts";
 import { alarms, receivers } from "./alarms.ts";
 import { endpoint, undelivered } from "./endpoints.ts";
 import { attempt, delivery, event, medium, quarantined, video } from "./events.ts";
+import { relayState, relays } from "./processes.ts";
 import { archiveState } from "./retention.ts";
 import { count, named, orNull, pageOf, shapeOf, text, time } from "./shape.ts";
 
@@ -173,12 +174,6 @@ export const auditPage = pageOf(
 );
 
 const whole = v.pipe(v.number(), v.integer());
-const relayState = v.object({
-  running: v.boolean(),
-  version: orNull(text),
-  startedAt: orNull(time),
-  troubles: v.pipe(v.array(text), v.description("What is wrong, in a few words each")),
-});
 const counts = shapeOf<Status>()(
   "Counts",
   v.object({
@@ -248,6 +243,7 @@ const counts = shapeOf<Status>()(
     alarms,
     receivers,
     relay: relayState,
+    relays,
   }),
 );
 

@@ -51,7 +51,7 @@ said once). Receivers are those of the relay that runs.`,
   options: commonOptions,
   async run(program, args) {
     const { store, config } = await openSources(program, { toRead: true });
-    const relay = await findRelay(program, config.dataDir, store.trouble());
+    const relay = await findRelay(program, config.dataDir, store);
     const found = await listAlarms(store, config, { clock: program.ports.clock, relay });
     const { alarms, receivers } = found;
     const text = renderTable(alarmColumns, alarms, styleOf(program)) + section(program, receiverColumns, receivers);

@@ -4,7 +4,7 @@ import { isoTime } from "../../actions/json.ts";
 import { RelayError } from "../../errors.ts";
 import { giveToOwnerOf } from "../../platform/files/file-system.ts";
 import { lowerPriority } from "../../platform/processes/process-priority.ts";
-import { type Copied, databaseOf, nameBackup } from "../../store/backup.ts";
+import { type Copied, databaseOf, nameBackup, refuseOnServer } from "../../store/backup.ts";
 import type { Backup } from "../../store/backups.ts";
 import { copyDatabase } from "../../store/copy-database.ts";
 
@@ -53,6 +53,8 @@ whole or not there. An existing FILE is replaced only if it is a backup. A backu
   },
 };
 
+const INSTEAD = "back it up with pg_dump or pg_basebackup, or by what who runs it for you offers";
+
 type Run = { program: Program; signal: AbortSignal; progress: Progress; withHash: boolean };
 
 /** `where`: what it is called in the report. */
@@ -61,6 +63,7 @@ type Made = Copied & Pick<Backup, "place" | "name"> & { where: string };
 async function backUpToFile(run: Run, file: string, database: string | undefined): Promise<Made> {
   const { program } = run;
   const config = database === undefined ? await program.loadConfigToRead() : null;
+  if (config !== null) refuseOnServer(config, INSTEAD);
   const source = config === null ? resolve(program.cwd, database!) : databaseOf(config.dataDir);
   const { clearTempFolders } = await import("../temp-folder.ts");
   await clearTempFolders(dirname(source), program.ports.clock).catch(() => {});
@@ -84,6 +87,7 @@ function copy({ program, signal, progress, withHash }: Run, database: string, fi
 async function backUpToTarget(run: Run): Promise<Made> {
   const { program, signal, progress } = run;
   const config = await program.loadConfig({ secrets: "target" });
+  refuseOnServer(config, INSTEAD);
   const { publicBaseUrl, target: place } = config.mirror;
   if (publicBaseUrl !== null) {
     throw new RelayError(

@@ -78,6 +78,10 @@ Each line is ok, a warning or failed, and says what to do. Exit code 1 when some
       offline: args.flag("offline"),
       request,
       openStore: () => program.openStore(config!),
+      async inspectServer() {
+        const { inspectServer } = await import("../../store/postgres/relays/inspect.ts");
+        return inspectServer(config!.store!, ports);
+      },
       async readOrigin(dataDir) {
         const { origin = null } = (await program.runningOn(dataDir)) ?? {};
         return origin === null ? null : reachable(origin);

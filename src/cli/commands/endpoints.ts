@@ -133,7 +133,7 @@ const resume: Command = {
   async run(program, args) {
     const target = { ...(await openSources(program)), id: args.positionals[0]! };
     const resumed = await resumeEndpoint(target);
-    if (resumed.state !== "failing" || !(await sayIfStopped(program, target.config))) {
+    if (resumed.state !== "failing" || !(await sayIfStopped(program, target))) {
       return report(program, args, resumed);
     }
     const answered = await waitForProbe(program, resumed, () => showEndpoint(target));

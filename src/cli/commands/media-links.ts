@@ -66,9 +66,9 @@ stays valid for longer. Apps that keep links need the new ones before the old on
 };
 
 /** So that no link is sent with the old signature after the command has ended. */
-async function untilNoticed({ ports }: Program, { dataDir }: Config): Promise<void> {
+async function untilNoticed({ ports }: Program, { dataDir, store }: Config): Promise<void> {
   const { isRelayRunning } = await import("../../store/sqlite/files/inspect.ts");
-  if (isRelayRunning(dataDir)) await sleep(NOTICED, ports.clock);
+  if (store !== null || isRelayRunning(dataDir)) await sleep(NOTICED, ports.clock);
 }
 
 /** What was received until a relay had noticed, in whole seconds. */

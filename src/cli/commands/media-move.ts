@@ -57,7 +57,7 @@ not pass the relay.`,
       if (isAgreed) expect = movable.copies;
     }
     const { id } = await startMove(store, config, { deleteSource, rate, expect, by: "cli" }, clock.now());
-    if (!(await sayIfStopped(program, config))) return 1;
+    if (!(await sayIfStopped(program, { store, config }))) return 1;
     const code = await follow(program, args, store, id, { works: false });
     const failed = await store.failedMoves(id, NAMED + 1);
     if (args.flag("json")) return code;

@@ -4,6 +4,7 @@ import { countPrunable, pruneNow } from "../../actions/prune.ts";
 import type { Config } from "../../config/schema.ts";
 import { RelayError } from "../../errors.ts";
 import type { Pruned } from "../../model/retention.ts";
+import { refuseOnServer } from "../../store/backup.ts";
 import { archiver, loadArchiveConfig, withArchive } from "../archive.ts";
 import type { Command } from "../command.ts";
 import { commonOptions } from "../options.ts";
@@ -33,6 +34,7 @@ pending, runs or is not mirrored yet stays. --compact needs room on the disk for
     const config = await loadArchiveConfig(program);
     const [isDry, compacts] = [args.flag("dry-run"), args.flag("compact")];
     if (isDry && compacts) throw new RelayError("usage", "--compact and --dry-run do not go together");
+    if (compacts) refuseOnServer(config, "it gives room to new rows by itself, and to the disk by VACUUM FULL");
     if (compacts) await refuseBeside(config);
     const store = await program.openStore(config);
     const { clock } = program.ports;

@@ -4,7 +4,7 @@ import { isoTime } from "../../actions/json.ts";
 import type { Column } from "../../actions/list.ts";
 import type { Config } from "../../config/schema.ts";
 import { errorLine, RelayError } from "../../errors.ts";
-import type { BackupSource, Restored } from "../../store/backup.ts";
+import { type BackupSource, type Restored, refuseOnServer } from "../../store/backup.ts";
 import { restoreDatabase } from "../../store/copy-database.ts";
 import type { MirrorTarget } from "../../targets/target.ts";
 import type { Args } from "../args.ts";
@@ -36,6 +36,7 @@ under the same webhook-id. The database begins a new epoch. --from-target withou
   async run(program, args) {
     const fromTarget = args.flag("from-target");
     const config = await program.loadConfig({ secrets: fromTarget ? "target" : false });
+    refuseOnServer(config, "restore it with pg_restore, or to a point in time, while no relay runs");
     const [file] = args.positionals;
     const signal = abortWhenStopped(program);
     if (!file)

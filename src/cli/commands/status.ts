@@ -2,6 +2,7 @@ import type { EndpointJson } from "../../actions/endpoints.ts";
 import { formatCount, formatSize, formatSpan, relativeTime, shortTime } from "../../actions/format.ts";
 import { describeBacklog } from "../../actions/outcome/backlog.ts";
 import { describeHeld, type Holding, holdings } from "../../actions/outcome/held.ts";
+import { describeRelay } from "../../actions/relay/relays.ts";
 import { describeDisk, describeGrowth } from "../../actions/relay/storage.ts";
 import { readStatus, type Status } from "../../actions/status.ts";
 import { receiverName } from "../../model/alert.ts";
@@ -41,16 +42,16 @@ last days; the relay takes a reading each hour.`,
   options: commonOptions,
   async run(program, args) {
     const { store, config } = await openSources(program, { toRead: true });
-    const relay = await findRelay(program, config.dataDir, store.trouble());
+    const relay = await findRelay(program, config.dataDir, store);
     const status = await readStatus(store, config, { clock: program.ports.clock, relay });
-    print(program, args, status, describe(status, program));
+    print(program, args, status, describe(status, program, store.shared !== null));
   },
 };
 
 /** The whole page. On a terminal a line that is wider goes on below, but for commands, which are to be copied. */
-function describe(status: Status, program: Program): string {
+function describe(status: Status, program: Program, isShared: boolean): string {
   const { stdout, ports, zone } = program;
-  const fields = fieldsOf(status, ports.clock.now());
+  const fields = fieldsOf(status, ports.clock.now(), isShared);
   const indent = Math.max(...fields.map(([name]) => name.length)) + 2;
   const text = renderFields(fields, { ...styleOf(program), columns: Infinity });
   const width = stdout.columns;
@@ -69,23 +70,30 @@ function describe(status: Status, program: Program): string {
   return [...lines, ...alarms].map((line) => `${line}\n`).join("");
 }
 
-function fieldsOf(status: Status, now: number): [string, string][] {
+function fieldsOf(status: Status, now: number, isShared: boolean): [string, string][] {
   const { relay, dataDir, events, videos, lastEventAt, deliveries, media, unsecured, uploads, deletions } = status;
-  const { endpoints, quarantine, database, copies, disks, retention, backup } = status;
+  const { endpoints, quarantine, database, copies, disks, retention, backup, relays } = status;
+  const where = isShared ? "the database of store.url" : dataDir;
   const ago = (iso: string | null) => (iso === null ? "never" : relativeTime(Date.parse(iso), now));
   const version = relay.version === null ? "" : `, version ${relay.version}`;
   const since = relay.startedAt === null ? "" : ` since ${shortTime(relay.startedAt)} (${ago(relay.startedAt)})`;
   const spooled = uploads === 0 ? "" : `; ${uploads} safe in the spool, to be uploaded`;
   const doomed = deletions === 0 ? "" : `; ${deletions} copies to be deleted`;
   return [
-    ["relay", relay.running ? `runs${since}${version}` : `none runs on ${dataDir}`],
+    ["relay", relay.running ? `runs${since}${version}` : `none runs on ${where}`],
+    ...relays.map((one): [string, string] => [`  ${one.host}`, describeRelay(one, ago(one.lastSeenAt))]),
     ["events", `${events} of ${videos} videos; the last ${ago(lastEventAt)}`],
     ["deliveries", inWords(deliveries)],
     ...endpointFields(status, endpoints, now),
     ["media", `${inWords(media)}${spooled}${doomed}`],
     ["not secured", describeUnsecured(unsecured, now)],
     ["quarantine", `${quarantine.count} refused, ${formatSize(quarantine.bytes)}`],
-    ["database", `${formatSize(database.bytes)}, ${formatSize(database.free)} of it free, in ${dataDir}`],
+    [
+      "database",
+      isShared
+        ? `${formatSize(database.bytes)}, on PostgreSQL`
+        : `${formatSize(database.bytes)}, ${formatSize(database.free)} of it free, in ${dataDir}`,
+    ],
     [
       "pruned",
       retention.prunedAt === null
@@ -99,7 +107,7 @@ function fieldsOf(status: Status, now: number): [string, string][] {
       disks.length === 1 ? "disk" : disk.holds[0] === "copies" ? "their disk" : "its disk",
       describeDisk(disk),
     ]),
-    ["backup", describeBackup(backup, ago)],
+    ...(isShared ? [] : [["backup", describeBackup(backup, ago)] as [string, string]]),
     ...status.receivers.filter(({ failingSince }) => failingSince !== null).map(describeReceiver(ago)),
   ];
 }

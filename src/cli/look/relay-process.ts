@@ -1,20 +1,35 @@
 import { shortTime } from "../../actions/format.ts";
 import { isoTime } from "../../actions/json.ts";
 import { askReadiness, DISK_LOW, reachable, TARGET_DOWN } from "../../actions/relay/ready.ts";
+import { isLive } from "../../actions/relay/relays.ts";
 import type { RelayProcess } from "../../actions/status.ts";
 import { errorLine, RelayError } from "../../errors.ts";
 import { within } from "../../platform/timing.ts";
 import type { Clock } from "../../ports.ts";
+import type { Store } from "../../store/store.ts";
 import type { RunNote } from "../config/run-note.ts";
 import type { Program } from "../program.ts";
 
 /** How long the relay is waited for, in milliseconds: `/readyz` answers within one second. */
 const TIMEOUT = 2_000;
 
-/** The relay that works on a data folder, by what it noted there, and by what it says of itself. */
-export async function findRelay(program: Program, dataDir: string, storeTrouble: string | null): Promise<RelayProcess> {
+/** Whether a relay works on a store: that of a data folder, or any of those that share it. */
+export async function isAnyRunning({ ports }: Program, dataDir: string, store: Running): Promise<boolean> {
   const { isRelayRunning } = await import("../../store/sqlite/files/inspect.ts");
-  const isRunning = isRelayRunning(dataDir);
+  if (isRelayRunning(dataDir)) return true;
+  return store.shared ? (await store.relays()).some((one) => isLive(one, ports.clock.now())) : false;
+}
+
+type Running = Pick<Store, "shared" | "relays">;
+
+/** The relay that works on a data folder, by what it noted there, and by what it says of itself. */
+export async function findRelay(
+  program: Program,
+  dataDir: string,
+  store: Running & Pick<Store, "trouble">,
+): Promise<RelayProcess> {
+  const isRunning = await isAnyRunning(program, dataDir, store);
+  const storeTrouble = store.trouble();
   const note = isRunning ? await program.runningOn(dataDir) : null;
   const { version = null, startedAt = null, origin = null } = note ?? {};
   const reasons = origin === null ? [] : await askReasons(reachable(origin), program.ports.clock);

@@ -20,8 +20,8 @@ export const GONE_AFTER = 120_000;
 
 /** What several relays of a store know of each other. Where one has the store for itself, there is nothing to know. */
 export type RelayVerbs = {
-  /** Notes that this relay lives. */
-  noteRelay(note: RelayNote): Promise<void>;
+  /** Notes that this relay lives. `differing`: the hosts of others that live, with another `config`. */
+  noteRelay(note: RelayNote): Promise<{ differing: string[] }>;
   /** Those that were seen within a day, this one too. */
   relays(): Promise<RelaySeen[]>;
   /**
@@ -33,7 +33,7 @@ export type RelayVerbs = {
 
 /** For an engine that one relay has for itself. */
 export const NO_OTHERS: RelayVerbs = {
-  noteRelay: async () => {},
+  noteRelay: async () => ({ differing: [] }),
   relays: async () => [],
   takeOver: async () => [],
 };

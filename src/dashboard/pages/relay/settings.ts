@@ -1,9 +1,11 @@
 import { listBackups } from "../../../actions/relay/backups.ts";
 import { effectiveConfig } from "../../../actions/relay/effective-config.ts";
+import { describeRelays } from "../../../actions/relay/relays.ts";
 import type { DoctorReport } from "../../../admin/operation.ts";
 import { tokenFileOf } from "../../../config/secrets.ts";
 import type { ReceiverState } from "../../../model/alert.ts";
 import { runtimeName } from "../../../platform/runtime.ts";
+import type { RelaySeen } from "../../../store/access/relays.ts";
 import type { Act, Page, Visit } from "../../page.ts";
 import { act } from "../../parts/forms.ts";
 import { type Html, html, type Piece } from "../../parts/html.ts";
@@ -71,10 +73,11 @@ function doctor({ state: is, startedAt, endedAt, lines, error }: DoctorReport, {
 async function about(visit: Visit): Promise<Html> {
   const { place, times, visitor } = visit;
   const { store, config, version, startedAt } = place;
-  const [sessions, backups, receivers] = await Promise.all([
+  const [sessions, backups, receivers, relays] = await Promise.all([
     store.sessions().catch(() => null),
     listBackups(store).catch(() => null),
     store.receivers().catch(() => null),
+    store.relays().catch(() => []),
   ]);
   const last = backups?.data[0];
   const own =
@@ -83,6 +86,7 @@ async function about(visit: Visit): Promise<Html> {
   return pairs([
     ["version", `${version}, ${runtimeName()}`],
     ["running since", times.at(startedAt, { relative: true })],
+    ...(relays.length === 0 ? [] : [["relays", relayList(relays, times)] as const]),
     ["config", config.file === null ? "the defaults" : id(config.file)],
     ["data", id(config.dataDir)],
     ["admin token", config.admin?.token == null ? html`in ${id(tokenFileOf(config.dataDir))}` : "in the config"],
@@ -98,6 +102,16 @@ async function about(visit: Visit): Promise<Html> {
     ["alarms go to", receivers === null ? "not known now" : sentTo(receivers, visit)],
     ["API", html`<a href="/openapi.json">openapi.json</a> · <a href="/metrics">metrics</a>`],
   ]);
+}
+
+/** Those that work on the same database. */
+function relayList(relays: RelaySeen[], times: Visit["times"]): Piece {
+  return describeRelays(relays, times.now).map((one, at) => {
+    const { host, version, lastSeenAt, live, configDiffers } = one;
+    const state = live ? "" : ", silent";
+    const differs = configDiffers ? ": its config is not that of the others" : "";
+    return html`${at > 0 && html`<br>`}${id(host)}, version ${version}, seen ${times.since(Date.parse(lastSeenAt))}${state}${differs}`;
+  });
 }
 
 /** Where alarms are sent, each with when it was last, or since when it takes none. */

@@ -2,7 +2,10 @@ import { RelayError } from "../../../errors.ts";
 import type { Backups } from "../../backups.ts";
 
 const refuse = async (): Promise<never> => {
-  throw new RelayError("unsupported", "a store on PostgreSQL is backed up by what backs the database up");
+  throw new RelayError(
+    "unsupported",
+    "the store is on PostgreSQL (store.url): back it up with pg_dump or pg_basebackup, or by what who runs it for you offers",
+  );
 };
 
 /** There are no backups of the relay's own: the database is copied by other means. */

@@ -17,10 +17,12 @@ const SHORT_SILENCE = 30_000;
 /** Media at once, at most. */
 const AT_ONCE = 20;
 
-const NOTE = sql<[string, string, string, string, number, number, number]>(
+type Noted = { differing: string | null };
+const NOTE = sql<[string, string, string, string, number, number, number, string, string, number], Noted>(
   `INSERT INTO nodes (id, host, version, config, mirrors, started_at, seen_at) VALUES (?, ?, ?, ?, ?, ?, ?)
    ON CONFLICT (id) DO UPDATE SET host = excluded.host, version = excluded.version, config = excluded.config,
-     mirrors = excluded.mirrors, started_at = excluded.started_at, seen_at = excluded.seen_at`,
+     mirrors = excluded.mirrors, started_at = excluded.started_at, seen_at = excluded.seen_at
+   RETURNING (SELECT string_agg(host, ' ' ORDER BY host) FROM nodes WHERE id <> ? AND config <> ? AND seen_at > ?) AS differing`,
 );
 type Row = Record<"id" | "host" | "version" | "config", string> & Record<"mirrors" | "started_at" | "seen_at", number>;
 const SEEN = sql<[number], Row>("SELECT * FROM nodes WHERE seen_at > ? ORDER BY started_at, id");
@@ -48,8 +50,10 @@ export function relayWorks(
   return {
     async noteRelay({ host, version, config, mirrors, startedAt }) {
       const now = clock.now();
+      const row = [node, host, version, config, Number(mirrors), startedAt, now];
       // No transaction of the others' kind: it wakes none of them.
-      await wire.query(toQuery(NOTE, [node, host, version, config, Number(mirrors), startedAt, now]));
+      const { rows } = await wire.query(toQuery(NOTE, [...row, node, config, now - GONE_AFTER]));
+      return { differing: (rows[0] as Noted).differing?.split(" ") ?? [] };
     },
     relays: () => read(job(async (tx) => (await tx.all(SEEN, [clock.now() - DAY])).map(toSeen))),
     async takeOver() {

@@ -5,6 +5,7 @@ import { lockFolder, makeFolder } from "../../sqlite/files/database.ts";
 import type { Store, StoreOptions } from "../../store.ts";
 import { openPostgresStore } from "../open.ts";
 import { openWire } from "../wire/open.ts";
+import { refuseOld } from "./inspect.ts";
 
 /**
  * Opens the store on the server of `store.url`. The relay has its data folder for itself, as with SQLite: the spool is in it, and
@@ -20,6 +21,12 @@ export async function openOnServer(opening: Opening, ports: Ports, { role }: Sto
   }
   try {
     const wire = await openWire(server, ports);
+    try {
+      refuseOld(wire);
+    } catch (error) {
+      await wire.close();
+      throw error;
+    }
     const store = await openPostgresStore(opening, wire, { ...ports, clock: wire.clock }, { role });
     return {
       ...store,
