@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -152,9 +154,14 @@ function answers(port: number): Promise<boolean> {
   });
 }
 
+/** A file for each port that a test process has chosen, with its pid. */
+const CHOSEN = join(tmpdir(), "relay-ports");
+const chosen: string[] = [];
+
 /**
  * A port of 127.0.0.1 for a server that goes and comes back: below the ranges that systems take for outgoing
  * connections, or one of those would sooner or later sit on it while the server is away. Above 10080, which fetch refuses.
+ * No other test process chooses it before this one has ended: a program that is to listen on it may take seconds to start.
  */
 export async function lastingPort(): Promise<number> {
   for (let tries = 0; tries < 100; tries++) {
@@ -166,7 +173,29 @@ export async function lastingPort(): Promise<number> {
     });
     if (!free) continue;
     await new Promise((resolve) => server.close(resolve));
-    return port;
+    if (choose(port)) return port;
   }
   throw new Error("found no free port");
+}
+
+/** False: another process has chosen it, which has not ended. */
+function choose(port: number): boolean {
+  const path = join(CHOSEN, String(port));
+  mkdirSync(CHOSEN, { recursive: true });
+  const by = existsSync(path) ? Number(readFileSync(path, "utf8")) : 0;
+  if (by > 0 && isAlive(by)) return false;
+  writeFileSync(path, String(process.pid));
+  if (chosen.push(path) === 1)
+    process.once("exit", () => {
+      for (const each of chosen) rmSync(each, { force: true });
+    });
+  return true;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
