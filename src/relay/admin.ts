@@ -22,6 +22,12 @@ const LISTEN_AGAIN: Doubling = { first: 1_000, longest: 60_000 };
 /** A handful of people and monitors. Answers may have some megabytes, which who does not read them holds in memory. */
 const LIMITS: ListenOptions = { atMost: 256, forStrangers: 224, openShare: 128, stalledReaders: 32 };
 
+/**
+ * What the API and the pages are made of is loaded so long after the listener has opened, or with the first request, in
+ * milliseconds: it takes as long as all that the webhook needs, and what comes in at a start would wait for it.
+ */
+const LOAD_AFTER = 1_000;
+
 /** Time for answers under way when the listener moves, in milliseconds. */
 const MOVE_GRACE = 3_000;
 
@@ -56,7 +62,8 @@ export function createAdmin(
   const sessions = createSessions(ports, live.end);
   let config = given;
   let place: StorePlace | null = null;
-  let app: App | null = null;
+  /** Makes the app, once; null: there is none now. */
+  let app: (() => Promise<App>) | null = null;
   let door: Door | null = null;
   /** Of the data folder, as it was read last; null: the config has one, or there is none. */
   let kept: string | null = null;
@@ -64,10 +71,14 @@ export function createAdmin(
   let attempts = 0;
   let trouble = "";
   let cancel = () => {};
+  let cancelLoading = () => {};
   let isClosed = false;
 
   const front: App = new Hono();
-  front.all("*", (c) => app?.fetch(c.req.raw, c.env) ?? errorAnswer("store_unavailable", "the relay is starting"));
+  front.all("*", async (c) => {
+    if (app === null) return errorAnswer("store_unavailable", "the relay is starting");
+    return (await app()).fetch(c.req.raw, c.env);
+  });
 
   const open = (admin: AdminConfig) =>
     listen(front, { ...parseListen(admin.listen)!, tls: admin.tls }, clock, { ...LIMITS, log });
@@ -88,16 +99,11 @@ export function createAdmin(
     }
   }
 
-  async function makeApp(): Promise<void> {
+  function replaceApp(): void {
     kept = null;
-    if (config.admin === null || place === null) return;
-    const token = ownToken(config.admin);
-    const [{ createAdminApp }, { createDashboard }] = await Promise.all([
-      import("../admin/app.ts"),
-      import("../dashboard/app.ts"),
-    ]);
     const { admin } = config;
-    if (admin === null) return;
+    if (admin === null || place === null) return;
+    const token = ownToken(admin);
     const now = place;
     const whole: Place = {
       ...now,
@@ -107,8 +113,22 @@ export function createAdmin(
         return now.config;
       },
     };
-    door = createDoor({ ...config, admin }, whole, { token, failures, sessions });
-    app = createAdminApp(admin, whole, { door, pages, dashboard: createDashboard(whole, { door, live }) });
+    const own = createDoor({ ...config, admin }, whole, { token, failures, sessions });
+    let made: App | null = null;
+    door = own;
+    app = async () => {
+      if (made !== null) return made;
+      const [{ createAdminApp }, { createDashboard }] = await Promise.all([
+        import("../admin/app.ts"),
+        import("../dashboard/app.ts"),
+      ]);
+      made ??= createAdminApp(admin, whole, {
+        door: own,
+        pages,
+        dashboard: createDashboard(whole, { door: own, live }),
+      });
+      return made;
+    };
   }
 
   function opened(admin: AdminConfig, next: Listener): void {
@@ -144,8 +164,10 @@ export function createAdmin(
   return {
     async serve(next) {
       place = next;
-      await makeApp();
+      replaceApp();
       await tryToListen();
+      cancelLoading();
+      cancelLoading = clock.after(LOAD_AFTER, () => void app?.().catch(() => {}));
     },
 
     async prepare({ admin }) {
@@ -168,7 +190,7 @@ export function createAdmin(
           }
           if (admin !== null && next !== null) opened(admin, next);
           const before = kept;
-          void makeApp();
+          replaceApp();
           // Its file is none of the config's, and the one of before opens nothing now.
           if (before !== null && kept !== null && kept !== before) outcome.changed.push("admin-token");
           outcome.warnings.push(...warnIfShort(tokenFileOf(config.dataDir), kept));
@@ -192,6 +214,7 @@ export function createAdmin(
     async close(grace) {
       isClosed = true;
       cancel();
+      cancelLoading();
       place?.feedWaits.end();
       live.end(null);
       await listener?.close(grace);
