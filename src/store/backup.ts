@@ -81,3 +81,17 @@ export type BackupSource = string | { name: string; read(): Promise<AsyncIterabl
 
 /** The size of a database file before it was written anew, and after, in bytes. */
 export type Compacted = { before: number; after: number };
+
+/** `actor`: who copies, for the audit. */
+export type StoreCopyOptions = {
+  actor: Actor;
+  signal?: AbortSignal;
+  /** How far a step is; a copy has several. */
+  onProgress?(progress: { step: string; done: number; total: number }): void;
+};
+
+/** `sha256`: hexadecimal, of all rows in order. */
+export type CopiedTable = { table: string; rows: number; sha256: string };
+
+/** `epoch`: the number of the new one. `ms`: milliseconds that it took. */
+export type StoreCopied = { tables: CopiedTable[]; rows: number; epoch: number; ms: number };

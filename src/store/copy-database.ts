@@ -1,4 +1,15 @@
-import type { BackupSource, Compacted, Copied, CopyOptions, Restored, RestoreOptions } from "./backup.ts";
+import type { Ports } from "../ports.ts";
+import type {
+  BackupSource,
+  Compacted,
+  Copied,
+  CopyOptions,
+  Restored,
+  RestoreOptions,
+  StoreCopied,
+  StoreCopyOptions,
+} from "./backup.ts";
+import type { Opening } from "./settings.ts";
 
 /**
  * Copies a database to a file while others work on it, proves the copy, and only then gives it the file's name. Nothing but
@@ -27,4 +38,19 @@ export async function restoreDatabase(from: BackupSource, dataDir: string, optio
 export async function compactDatabase(dataDir: string): Promise<Compacted> {
   const { compactDatabase } = await import("./sqlite/backup/compact.ts");
   return compactDatabase(dataDir);
+}
+
+/**
+ * Copies the database of a data folder into the PostgreSQL of `store.url`, which is empty, while no relay runs on the folder: all of
+ * it or nothing. The copy begins an epoch; the file stays as it is. Each table is read again, and compared. RelayError("conflict")
+ * while a relay runs, while copies of media lie in a folder, and where PostgreSQL holds anything; "not_found" where there is no
+ * database; "config" where `store.url` is not set or cannot be read; "store_unavailable" where no PostgreSQL takes writes.
+ */
+export async function copyStore(
+  opening: Pick<Opening, "dataDir" | "server">,
+  ports: Ports,
+  options: StoreCopyOptions,
+): Promise<StoreCopied> {
+  const { copyToServer } = await import("./postgres/copy/copy.ts");
+  return copyToServer(opening, ports, options);
 }

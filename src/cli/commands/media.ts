@@ -1,9 +1,9 @@
 import { media, mediaToRetry, retriedFilters, retryMedium } from "../../actions/media.ts";
 import type { CommandGroup } from "../command.ts";
 import { listCommand, verbCommand } from "../verbs.ts";
-import { links } from "./media-links.ts";
-import { move } from "./media-move.ts";
-import { verify } from "./media-verify.ts";
+import { links } from "./media/links.ts";
+import { move } from "./media/move.ts";
+import { verify } from "./media/verify.ts";
 
 const list = listCommand(media, {
   name: "media list",

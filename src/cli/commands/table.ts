@@ -22,6 +22,7 @@ export const commands: CommandTable = {
   media: () => import("./media.ts"),
   tasks: () => import("./tasks.ts"),
   archive: () => import("./archive.ts"),
+  store: () => import("./store.ts"),
   audit: () => import("./audit.ts"),
   quarantine: () => import("./quarantine.ts"),
   alerts: () => import("./alerts.ts"),

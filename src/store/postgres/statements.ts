@@ -27,7 +27,7 @@ function numbered(text: string): string {
 }
 
 /** The driver would write anything as text. A text of PostgreSQL holds no NUL (postgresql.org/docs/current/datatype-character.html). */
-function toValue(value: Value): Value {
+export function toValue(value: Value): Value {
   if (typeof value === "string") return value.replaceAll("\0", "\ufffd");
   if (value === null || typeof value === "number" || value instanceof Uint8Array) return value;
   throw new TypeError(`a column holds no ${typeof value}`);

@@ -1,8 +1,8 @@
 /** Characters that a text of a tree index has at most: four bytes each, where an entry may have 2.7 kB. */
-const MOST = 500;
+export const MOST = 500;
 
 /** Texts of others by which rows are found in order. What is longer is nonsense, and must not keep an event out. */
-const CUT = [
+export const CUT = [
   ["events", "type", "BEFORE INSERT"],
   ["deliveries", "type", "BEFORE INSERT"],
   ["deliveries", "last_error", "BEFORE UPDATE OF last_error"],

@@ -1,11 +1,11 @@
 import { RelayError } from "../../../errors.ts";
-import type { Query } from "../wire/connection.ts";
+import type { Answer, Query } from "../wire/connection.ts";
 import type { Wire } from "../wire/open.ts";
 import type { Transaction } from "../wire/transaction.ts";
 import { migrations, OLDEST } from "./migrations.ts";
 
-/** All stores that start at once take it, one after the other; it ends with the transaction. */
-const LOCK = 2004446329;
+/** Who makes the tables takes it, one after the other; it ends with the transaction. */
+export const LOCK = 2004446329;
 
 const SCHEMA = "schema";
 
@@ -19,18 +19,21 @@ export async function migrate(wire: Pick<Wire, "transaction">): Promise<void> {
     const statements = migrations.slice(schema).flat();
     transaction.cork();
     const answers = statements.map((statement) => transaction.query(query(statement)));
-    answers.push(
-      transaction.query(
-        query(
-          `INSERT INTO meta (name, value) VALUES ($1, $2), ('oldest', $3)
-             ON CONFLICT (name) DO UPDATE SET value = excluded.value`,
-          [SCHEMA, ...[migrations.length, OLDEST].map((number) => new TextEncoder().encode(String(number)))],
-        ),
-      ),
-    );
+    answers.push(noteSchema(transaction));
     transaction.uncork();
     await Promise.all(answers);
   });
+}
+
+/** Writes down that the database has all steps. */
+export function noteSchema(transaction: Transaction): Promise<Answer> {
+  return transaction.query(
+    query(
+      `INSERT INTO meta (name, value) VALUES ($1, $2), ('oldest', $3)
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value`,
+      [SCHEMA, ...[migrations.length, OLDEST].map((number) => new TextEncoder().encode(String(number)))],
+    ),
+  );
 }
 
 /** For an operator's command, which changes no schema: refuses one that is older than this program. */

@@ -8,8 +8,8 @@ import type { Value } from "../../core/value.ts";
 import { stateOf } from "./errors.ts";
 import { LOOK, PREPARE, type Said, type Server, saidIn } from "./session.ts";
 
-/** A statement with `$n` for its values. With a name it is prepared once a connection; "": it has none. */
-export type Query = { name: string; text: string; values: readonly Value[] };
+/** A statement with `$n` for its values, or arrays of them. With a name it is prepared once a connection; "": it has none. */
+export type Query = { name: string; text: string; values: readonly (Value | readonly Value[])[] };
 
 /** `rowCount`: how many rows were found or changed. `command`: the first word of the server's tag. */
 export type Answer = { rows: Record<string, unknown>[]; rowCount: number; command: string };

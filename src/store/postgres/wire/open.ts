@@ -3,7 +3,7 @@ import { parsePlace } from "../../../config/store/place.ts";
 import { errorLine, RelayError } from "../../../errors.ts";
 import { secureContextOf } from "../../../platform/net/trust.ts";
 import type { Clock, Ports } from "../../../ports.ts";
-import { type Answer, nameOf, type Query } from "./connection.ts";
+import { type Answer, type Connection, connect, lineOf, nameOf, type Query } from "./connection.ts";
 import { type Admit, createPool, MOST } from "./pool.ts";
 import { watchPrimary } from "./primary.ts";
 import { createServerClock } from "./server-clock.ts";
@@ -28,6 +28,11 @@ export type Wire = {
   transaction<T>(work: (tx: Transaction) => Promise<T>, how?: Begin): Promise<T>;
   /** One statement by itself. It reads, or may be done twice: whether it was committed is not judged. */
   query(query: Query): Promise<Answer>;
+  /**
+   * A connection to the server that takes writes beside those of the pool, for work that takes long: it has no deadline, is not
+   * looked at before its use, and is ended by who asked for it.
+   */
+  connect(): Promise<Connection>;
   /** The database's time, in milliseconds since 1970. */
   now(): number;
   /** It tells the database's time; what elapses is the process's. */
@@ -93,6 +98,13 @@ export async function openWire({ url, ca }: WireOptions, { clock, log, random }:
     most: MOST,
     transaction: pool.transaction,
     query: pool.query,
+    async connect() {
+      const connection = await connect(await primary.find(), connecting);
+      const { refusal } = connection.said();
+      if (refusal === null) return connection;
+      await connection.end();
+      throw new RelayError("store_unavailable", `PostgreSQL ${lineOf(connection, refusal)}`);
+    },
     now: time.clock.now,
     clock: time.clock,
     server: () => primary.last()!,

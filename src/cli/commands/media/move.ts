@@ -1,13 +1,13 @@
-import { formatCount, formatSize, relativeTime } from "../../actions/format.ts";
-import { countMovable, type Movable, startMove } from "../../actions/move/copies.ts";
-import type { Command } from "../command.ts";
-import { commonOptions, manyOptions, readByteRate } from "../options.ts";
-import { print } from "../output/print.ts";
-import { harmless } from "../output/terminal-text.ts";
-import { askFirst } from "../program.ts";
-import { openSources } from "../sources.ts";
-import { follow } from "../tasks.ts";
-import { sayIfStopped } from "../wait.ts";
+import { formatCount, formatSize, relativeTime } from "../../../actions/format.ts";
+import { countMovable, type Movable, startMove } from "../../../actions/move/copies.ts";
+import type { Command } from "../../command.ts";
+import { commonOptions, manyOptions, readByteRate } from "../../options.ts";
+import { print } from "../../output/print.ts";
+import { harmless } from "../../output/terminal-text.ts";
+import { askFirst } from "../../program.ts";
+import { openSources } from "../../sources.ts";
+import { follow } from "../../tasks.ts";
+import { sayIfStopped } from "../../wait.ts";
 
 /** How many of those that could not be moved are named. */
 const NAMED = 20;

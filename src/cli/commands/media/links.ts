@@ -1,15 +1,15 @@
-import { KEEP, readKeep, rotateLinks } from "../../actions/relay/rotate-links.ts";
-import type { Config } from "../../config/schema.ts";
-import { RelayError } from "../../errors.ts";
-import { sleep } from "../../platform/timing.ts";
-import { suggest } from "../../rules/nearest.ts";
-import { typeOf } from "../../targets/table.ts";
-import type { Command } from "../command.ts";
-import { commonOptions } from "../options.ts";
-import { print } from "../output/print.ts";
-import { inZone, showTime } from "../output/times.ts";
-import { askFirst, type Program } from "../program.ts";
-import { openSources } from "../sources.ts";
+import { KEEP, readKeep, rotateLinks } from "../../../actions/relay/rotate-links.ts";
+import type { Config } from "../../../config/schema.ts";
+import { RelayError } from "../../../errors.ts";
+import { sleep } from "../../../platform/timing.ts";
+import { suggest } from "../../../rules/nearest.ts";
+import { typeOf } from "../../../targets/table.ts";
+import type { Command } from "../../command.ts";
+import { commonOptions } from "../../options.ts";
+import { print } from "../../output/print.ts";
+import { inZone, showTime } from "../../output/times.ts";
+import { askFirst, type Program } from "../../program.ts";
+import { openSources } from "../../sources.ts";
 
 /** Within this a running relay notices what a command has committed (ARCHITECTURE, "Jobs"); milliseconds. */
 const NOTICED = 1_000;
@@ -67,7 +67,7 @@ stays valid for longer. Apps that keep links need the new ones before the old on
 
 /** So that no link is sent with the old signature after the command has ended. */
 async function untilNoticed({ ports }: Program, { dataDir, store }: Config): Promise<void> {
-  const { isRelayRunning } = await import("../../store/sqlite/files/inspect.ts");
+  const { isRelayRunning } = await import("../../../store/sqlite/files/inspect.ts");
   if (store !== null || isRelayRunning(dataDir)) await sleep(NOTICED, ports.clock);
 }
 

@@ -1,17 +1,17 @@
 import { opendir } from "node:fs/promises";
-import { formatCount, formatSize, relativeTime } from "../../actions/format.ts";
-import { copyFilters } from "../../actions/media.ts";
-import { type Finding, type VerifySummary, verifyCopies } from "../../actions/verify/copies.ts";
-import { errorLine, RelayError } from "../../errors.ts";
-import type { TargetPlace } from "../../targets/table.ts";
-import type { Args } from "../args.ts";
-import type { Command } from "../command.ts";
-import { commonOptions, filterOptions, rangeOptions, readByteRate, readFilters, readRange } from "../options.ts";
-import { print, printJson } from "../output/print.ts";
-import { createProgress } from "../output/progress.ts";
-import { harmless } from "../output/terminal-text.ts";
-import { describePlace, folderOfPlace } from "../places.ts";
-import { abortWhenStopped, type Program } from "../program.ts";
+import { formatCount, formatSize, relativeTime } from "../../../actions/format.ts";
+import { copyFilters } from "../../../actions/media.ts";
+import { type Finding, type VerifySummary, verifyCopies } from "../../../actions/verify/copies.ts";
+import { errorLine, RelayError } from "../../../errors.ts";
+import type { TargetPlace } from "../../../targets/table.ts";
+import type { Args } from "../../args.ts";
+import type { Command } from "../../command.ts";
+import { commonOptions, filterOptions, rangeOptions, readByteRate, readFilters, readRange } from "../../options.ts";
+import { print, printJson } from "../../output/print.ts";
+import { createProgress } from "../../output/progress.ts";
+import { harmless } from "../../output/terminal-text.ts";
+import { describePlace, folderOfPlace } from "../../places.ts";
+import { abortWhenStopped, type Program } from "../../program.ts";
 
 /** How often progress is a plain line, in milliseconds. */
 const EVERY_LINE = 60_000;
@@ -71,7 +71,7 @@ Exit code 1 when something is wrong, or could not be read.`,
 };
 
 async function openAll(program: Program) {
-  const { openTargets } = await import("../../mirror/open-targets.ts");
+  const { openTargets } = await import("../../../mirror/open-targets.ts");
   const config = await program.loadConfig({ secrets: "target" });
   const store = await program.openStore(config);
   const { mirror, dataDir } = config;
