@@ -6,7 +6,8 @@ import type { StoreVerbs } from "./store.ts";
  * How a verb is run.
  * - `read`: it changes nothing.
  * - `write`: one transaction. `durable`: what it wrote must survive a crash once it has answered; what is not durable
- *   (leases) a start makes good. `carriesBody`: its one argument is plain data (JSON) but for the bytes of its `body`.
+ *   (leases) a start makes good. `carriesBody`: its one argument is plain data (JSON) but for the bytes of its `body`, and so is
+ *   its answer but for what it has `leased`.
  * - `own`: the engine does it in its own way, with transactions of its own.
  *
  * `beside`: it may take long, and must hold no writer up: an engine on threads does it on another connection.

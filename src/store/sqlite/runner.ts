@@ -160,6 +160,10 @@ export function createRunner(db: Sql, surroundings: Surroundings, sums: Pick<Sum
       else if (adding.size > 0) keys.add(key);
       tx.addUp();
       return result;
+    } catch (error) {
+      // Where only this job is undone, no other's rows wait.
+      forget();
+      throw error;
     } finally {
       tx.end();
     }

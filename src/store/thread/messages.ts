@@ -27,7 +27,7 @@ export type FromThread = State &
   (
     | { is: "opened"; wasUnclean: boolean }
     | { is: "failed"; failure: Failure }
-    /** `plain`: those that are the same as JSON, as one text of it. */
+    /** `plain`: those to calls that carried a body, as far as they have no bytes themselves, as one text of JSON. */
     | { is: "answers"; answers: Answer[]; plain: string }
     | { is: "logged"; level: keyof Log; fact: string; fields: Record<string, unknown> | undefined }
     | { is: "lost" }
@@ -46,14 +46,6 @@ export function unpackError({ isOurs, code, message, cause }: Failure): Error {
   const options = cause === null ? {} : { cause: unpackError(cause) };
   if (isOurs) return new RelayError(code as ErrorCode, message, options);
   return Object.assign(new Error(message, options), code !== "" && { code });
-}
-
-/** Whether a value comes out of its JSON as it was: there are no bytes in it, and nothing is undefined. */
-export function isPlain(value: unknown): boolean {
-  if (typeof value !== "object" || value === null) return value !== undefined;
-  if (value instanceof Uint8Array) return false;
-  for (const name in value) if (!isPlain(value[name as never])) return false;
-  return true;
 }
 
 /**

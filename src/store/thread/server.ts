@@ -5,14 +5,13 @@ import { lowerThreadPriority } from "../../platform/processes/process-priority.t
 import { systemClock, systemRandom } from "../../platform/runtime.ts";
 import type { Clock, Log } from "../../ports.ts";
 import { openSqliteStore } from "../sqlite/open.ts";
-import type { Store } from "../store.ts";
+import type { Accepted, Store } from "../store.ts";
 import type { WithBody } from "../verbs.ts";
 import {
   type Answer,
   type Call,
   type Carrying,
   type FromThread,
-  isPlain,
   packError,
   type ThreadData,
   type ToThread,
@@ -66,7 +65,8 @@ function verbOf({ backups, ...verbs }: Store, name: string): (...args: unknown[]
 async function run(opened: Store, { id, verb, args }: Call, isCarrying = false): Promise<void> {
   try {
     const value = await verbOf(opened, verb)(...args);
-    answer({ id, value }, isCarrying && isPlain(value));
+    // Deliveries may have bytes.
+    answer({ id, value }, isCarrying && !((value as Partial<Accepted>).leased?.length ?? 0));
   } catch (error) {
     answer({ id, failure: packError(error) }, false);
   }

@@ -165,8 +165,15 @@ test("a row that cannot be added fails its own job, and no other of its commit",
       add(tx, { id, body: video });
       tx.count("videos", 1);
     });
-  const [, , bad] = await Promise.allSettled([addOne("v1", 1), addOne("v2", 2), addOne("v3", 1), addOne("v4", 4)]);
+  const breaking = writeOf("v5", async (tx) => {
+    add(tx, { id: 5, body: "v5" });
+    throw new Error("broke");
+  });
+  const [, , bad, broke] = await Promise.allSettled([
+    ...[addOne("v1", 1), addOne("v2", 2), addOne("v3", 1), breaking, addOne("v4", 4)],
+  ]);
   assert.match(String((bad as PromiseRejectedResult).reason), /UNIQUE constraint failed/);
+  assert.match(String((broke as PromiseRejectedResult).reason), /broke/);
   assert.equal(await read(count), 3);
   assert.deepEqual(counted, ["videos 1", "videos 1", "videos 1"]);
 });
