@@ -39,6 +39,11 @@ export function readOrMakeToken(dataDir: string, random: Pick<Random, "bytes">):
   return { path, token, isNew: true, wasOpen: false };
 }
 
+/** Puts another token into the file. Throws as `readOrMakeToken` does. */
+export function replaceToken(dataDir: string, token: string, random: Pick<Random, "bytes">): void {
+  write(dataDir, tokenFileOf(dataDir), token, Buffer.from(random.bytes(4)).toString("hex"));
+}
+
 /** Null: there is none, or an empty one. */
 function read(path: string): { token: string; wasOpen: boolean } | null {
   let handle: number;

@@ -19,7 +19,7 @@ export async function runTask(
     store,
     ports,
     runs,
-  }: { store: Pick<Store, "task" | "renewTask" | "endRun" | "failTask">; ports: Ports; runs: Runs },
+  }: { store: Pick<Store, "task" | "renewTask" | "endRun" | "failTask" | "shared">; ports: Ports; runs: Runs },
   job: TaskJob & { verb: RunVerb },
   signal: AbortSignal,
 ): Promise<void> {
@@ -27,12 +27,19 @@ export async function runTask(
   const ending = new AbortController();
   const follow = () => ending.abort(signal.reason);
   signal.addEventListener("abort", follow, { once: true });
+  let until = clock.elapsed() + LEASE;
   const renew = async () => {
+    const asked = clock.elapsed();
     // A store in trouble is no loss of the task: the lease may run out then.
-    const isOurs = await store.renewTask(job, LEASE).catch(() => true);
-    if (!isOurs) ending.abort(new LeaseLost("the task was canceled"));
+    const isOurs = await store.renewTask(job, LEASE).catch(() => null);
+    if (isOurs === true) until = asked + LEASE;
+    if (isOurs === false) ending.abort(new LeaseLost("the task was canceled"));
   };
-  const stopRenewing = every(RENEW_EVERY, clock, renew);
+  // Another relay would begin it, too.
+  const watch = () => {
+    if (store.shared !== null && clock.elapsed() >= until - MARGIN) ending.abort(new LeaseLost("the lease was lost"));
+  };
+  const ends = [every(RENEW_EVERY, clock, renew), every(RENEW_EVERY / 2, clock, watch)];
   try {
     const { filter } = await store.task(job.id);
     const outcome = await runs[job.verb](filter, ending.signal, job);
@@ -40,11 +47,12 @@ export async function runTask(
   } catch (error) {
     if (!ending.signal.aborted) await store.failTask(job, errorLine(error), clock.now());
   } finally {
-    stopRenewing();
+    for (const end of ends) end();
     signal.removeEventListener("abort", follow);
   }
   if (signal.aborted) await store.renewTask(job, 0).catch(() => {});
 }
 
-/** How soon the end of a canceled one is noticed, in milliseconds. */
+/** How soon the end of a canceled one is noticed, and how long before its lease is over it ends, in milliseconds. */
 const RENEW_EVERY = 2_000;
+const MARGIN = 3_000;

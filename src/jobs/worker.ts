@@ -81,7 +81,12 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
   let lacksSlot = false;
   let cancelTimer: (() => void) | null = null;
   const drained: (() => void)[] = [];
+  /** When the lease of a job ends that does not run yet. A claim leases from when it was asked for, however long it took. */
+  const leases = new WeakMap<J, number>();
   const ending = new AbortController();
+
+  /** What is not renewed in time another relay takes up: it is not worked on at two places. */
+  const isOver = (until: number) => store.shared !== null && clock.elapsed() >= until - MARGIN;
 
   const lose = ({ abort }: Running<J>) => abort.abort(new LeaseLost("the lease was lost"));
 
@@ -97,24 +102,24 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
     );
   });
 
-  /** What is not renewed in time another relay takes up: it is not worked on at two places. */
   const endLooks =
     store.shared === null
       ? () => {}
       : every(LOOK_EVERY, clock, () => {
-          for (const entry of running.values()) if (clock.elapsed() >= entry.until - MARGIN) lose(entry);
+          for (const entry of running.values()) if (isOver(entry.until)) lose(entry);
         });
 
   /**
    * A job may be claimed again while it runs. Either its lease ran out when the clock jumped: the work goes on under the new
    * claim. Or it has settled and was queued again: it runs again after it has ended.
    */
-  function begin(job: J): void {
+  function begin(job: J, asked: number): void {
+    leases.set(job, asked + LEASE);
     const same = running.get(job.id);
     if (same !== undefined) {
       same.job.claim = job.claim;
       same.again = job;
-      same.until = clock.elapsed() + LEASE;
+      same.until = asked + LEASE;
     } else if (freeSlots() > 0) start(job);
     else ahead.put(job);
   }
@@ -132,6 +137,8 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
   }
 
   function start(job: J): void {
+    const until = leases.get(job)!;
+    if (isOver(until)) return void giveBack(job).then(wake);
     const abort = new AbortController();
     const begun = clock.elapsed();
     let holdsSlot = true;
@@ -144,7 +151,7 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
       wake();
     };
     slots--;
-    const entry: Running<J> = { abort, job, again: null, until: begun + LEASE };
+    const entry: Running<J> = { abort, job, again: null, until };
     running.set(job.id, entry);
     void work(entry, { signal: abort.signal, ending: ending.signal, yieldSlot, recall });
   }
@@ -179,6 +186,7 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
   /** Whether the claim that came during the run still holds: then this run did not settle it. */
   async function isWantedAgain({ again }: Running<J>): Promise<boolean> {
     if (again === null) return false;
+    leases.set(again, clock.elapsed() + LEASE);
     return store.renew(bareJob(again), LEASE).catch(() => false);
   }
 
@@ -192,14 +200,14 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
         const limit = Math.max(0, freeSlots()) + ahead.room();
         lacksSlot = limit <= 0;
         if (stopped || lacksSlot) break;
-        const now = clock.now();
+        const [now, asked] = [clock.now(), clock.elapsed()];
         const { jobs, nextDue, isMore = false } = await queue.claim({ limit, now, leaseFor: LEASE });
         // Nothing more is begun.
         if (stopped) {
           await Promise.all(jobs.map(giveBack));
           break;
         }
-        for (const job of jobs) begin(job);
+        for (const job of jobs) begin(job, asked);
         const isDue = nextDue !== null && nextDue <= now;
         lacksSlot = slots <= 0;
         isQuiet = !isDue;
@@ -235,13 +243,14 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
   function hold(): ((job: J | null) => Promise<unknown>) | null {
     if (!isQuiet || stopped || freeSlots() <= 0) return null;
     slots--;
+    const asked = clock.elapsed();
     return async (job) => {
       slots++;
       if (job === null) {
         // No job's end wakes the worker for what came due meanwhile.
         if (lacksSlot) wake();
       } else if (stopped) await giveBack(job);
-      else begin(job);
+      else begin(job, asked);
     };
   }
 

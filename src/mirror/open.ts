@@ -5,6 +5,7 @@ import { type Queue, startWorker, type Worker } from "../jobs/worker.ts";
 import type { Job, QueueName } from "../model/job.ts";
 import type { Copy } from "../model/medium.ts";
 import { openOutbound } from "../platform/net/outbound.ts";
+import { every } from "../platform/timing.ts";
 import type { Ports } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 import { createCopyLocks } from "./copy-locks.ts";
@@ -13,9 +14,12 @@ import { downloadQueue } from "./download/queue.ts";
 import { createMover } from "./move/mover.ts";
 import { openTargets } from "./open-targets.ts";
 import { createCopies } from "./serve/copy.ts";
-import { spooledFiles, sweepSpool } from "./spool/spool.ts";
+import { spooledFiles, sweepSpool, sweepUnwanted } from "./spool/spool.ts";
 import { uploadQueue } from "./upload/queue.ts";
 import { createTargetHealth } from "./upload/target-health.ts";
+
+/** How often the spool is swept of what other relays have ended, in milliseconds. */
+const SWEEP_EVERY = 10 * 60_000;
 
 /** The mirror: link → download into the spool → upload to the target, from where the copy is served → deletion. */
 
@@ -65,6 +69,7 @@ export async function openMirror(options: {
   const isBusy = () => (running.upload ?? 0) > 0 || (running.download ?? 0) >= config.concurrency;
   const mover = createMover({ config, store, targets, ports, spoolDir, targetHealth, locks, isBusy, onSettled });
   let workers: Worker[] = [];
+  let endSweeps = () => {};
 
   return {
     targets,
@@ -89,6 +94,9 @@ export async function openMirror(options: {
         return startWorker({ ...queue, run }, store, ports);
       });
       mover.start();
+      // A medium whose file lies here may have been settled, or deleted, by another relay.
+      if (store.shared !== null)
+        endSweeps = every(SWEEP_EVERY, clock, () => sweepUnwanted(store, spoolDir).catch(() => {}));
     },
     /** Moves copies into the present target, as a task asks for it. */
     move: mover.move,
@@ -97,6 +105,7 @@ export async function openMirror(options: {
     },
     /** Gives running jobs `grace` milliseconds to end; a later start resumes or repeats what is cut off. */
     async stop(grace: number): Promise<void> {
+      endSweeps();
       await Promise.all([mover.stop(), ...workers.splice(0).map((worker) => worker.stop(grace))]);
     },
     /** Closes the connections of a stopped mirror. */

@@ -57,11 +57,13 @@ export function createAdmin(
   { facts, ports, pages }: { facts: ProcessFacts; ports: Ports; pages: App },
 ): Admin {
   const { clock, log } = ports;
+  let place: StorePlace | null = null;
+  /** What is kept in the store has its times by the clock that goes with that. */
+  const now = () => (place?.ports.clock ?? clock).now();
   const failures = createFailures(clock);
   const live = createLive(clock);
-  const sessions = createSessions(ports, live.end);
+  const sessions = createSessions({ ...ports, clock: { ...clock, now } }, live.end);
   let config = given;
-  let place: StorePlace | null = null;
   /** Makes the app, once; null: there is none now. */
   let app: (() => Promise<App>) | null = null;
   let door: Door | null = null;

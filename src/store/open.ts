@@ -27,3 +27,8 @@ export async function openStore(config: Config, ports: Ports, options: StoreOpti
 export async function warmUpThread(): Promise<void> {
   (await import("./thread/remote.ts")).warmUp();
 }
+
+/** Ends it where the store is opened on none. */
+export async function coolDownThread(): Promise<void> {
+  await (await import("./thread/remote.ts")).coolDown();
+}

@@ -174,6 +174,7 @@ export const storeVerbs = {
   endSessions: write,
   offerLogin: write,
   takeLogin: write,
+  ensureAdminToken: write,
 
   linkSecrets: read,
   ensureLinkSecret: write,

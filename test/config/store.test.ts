@@ -64,7 +64,7 @@ test("what is of one machine is refused beside it, in one line each: a folder of
   assert.deepEqual(inspect({ mirror: {}, backup: {}, store: null }).problems, []);
 });
 
-test("a timeout beyond the lease, a folder for the archive, and no admin token are warned of beside it", () => {
+test("a timeout beyond the lease, and a folder for the archive, are warned of beside it", () => {
   const secret = { env: "DATABASE_URL" };
   const endpoint = { id: "cms", url: "https://cms.example.com/", secret: `whsec_${"A".repeat(44)}` };
   const input = {
@@ -76,7 +76,6 @@ test("a timeout beyond the lease, a folder for the archive, and no admin token a
   assert.deepEqual(places(inspect({ ...input, store: { url: secret } })), [
     "endpoints[1].timeout",
     "retention.archive.dir",
-    "admin.token",
   ]);
   assert.deepEqual(places(inspect({ ...input, store: null })), []);
 });

@@ -75,6 +75,21 @@ export function storeSessionsContract(engine: string, openStore: OpenStore): voi
     },
     plain(),
   );
+
+  check(
+    "the token of relays whose configs name none is the first that was offered, also after a restart",
+    async ({ store, reopen }) => {
+      const offered = ["one", "other", "third"];
+      const tokens = await Promise.all(offered.map((token) => store.ensureAdminToken(token)));
+      assert.equal(new Set(tokens).size, 1);
+      assert.ok(offered.includes(tokens[0]!));
+      await store.close();
+      const again = await reopen();
+      assert.equal(await again.ensureAdminToken("fourth"), tokens[0]);
+      await again.close();
+    },
+    plain(),
+  );
 }
 
 const session = (hash: string, createdAt: number) => ({

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import type { ConfigInput } from "../../src/config/schema.ts";
@@ -143,4 +143,24 @@ test("status, API, metrics and doctor name the relays; what is of SQLite only is
   assert.match(metrics, /^wochit_relay_relays\{state="live"\} 2$/m);
   assert.match(metrics, /^wochit_relay_relays\{state="silent"\} 0$/m);
   assert.match(metrics, /^wochit_relay_relay_configs 2$/m);
+});
+
+test("relays whose configs name no admin token have one between them, also one that had its own before", {
+  skip,
+}, async (t) => {
+  const { start } = await setUp(t);
+  const admin = { listen: "127.0.0.1:0" };
+  const relays = [await start({ admin }), await start({ admin })];
+  const tokens = relays.map(({ config }) => readFileSync(join(config.dataDir, "admin-token"), "utf8").trim());
+  assert.equal(tokens[0], tokens[1]);
+  for (const { ports } of relays) {
+    const { url } = ports.log.facts.find(({ fact }) => fact === "admin listening")!.fields!;
+    const { status } = await fetch(`${url}/api/v1/status`, { headers: { authorization: `Bearer ${tokens[0]}` } });
+    assert.equal(status, 200);
+  }
+  const { dataDir } = relays[1]!.config;
+  await relays[1]!.stop();
+  writeFileSync(join(dataDir, "admin-token"), "another-token-that-was-made-before", { mode: 0o600 });
+  await relays[1]!.restart();
+  assert.equal(readFileSync(join(dataDir, "admin-token"), "utf8").trim(), tokens[0]);
 });

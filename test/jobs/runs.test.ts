@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LeaseLost } from "../../src/errors.ts";
 import { type Runs, runTask } from "../../src/jobs/runs.ts";
+import { LEASE } from "../../src/model/job.ts";
 import type { RunOutcome } from "../../src/model/task.ts";
 import type { Store } from "../../src/store/store.ts";
 import { testClock, testPorts } from "../support/ports.ts";
@@ -18,7 +19,8 @@ test("a run whose task is canceled is told that its lease is lost, and settles n
       },
       endRun: async () => void settled.push("ended"),
       failTask: async () => void settled.push("failed"),
-    } as unknown as Pick<Store, "task" | "renewTask" | "endRun" | "failTask">;
+      shared: null,
+    } as unknown as Pick<Store, "task" | "renewTask" | "endRun" | "failTask" | "shared">;
     const reasons: unknown[] = [];
     const run = (_: unknown, signal: AbortSignal) =>
       new Promise<RunOutcome>((_, reject) =>
@@ -41,5 +43,32 @@ test("a run whose task is canceled is told that its lease is lost, and settles n
     await running;
     assert.equal(reasons[0] instanceof LeaseLost, isCanceled);
     assert.deepEqual(settled, isCanceled ? [] : ["given back"]);
+  }
+});
+
+test("on a shared store a task whose lease cannot be renewed ends before that does; alone it goes on", async () => {
+  for (const isShared of [true, false]) {
+    const clock = testClock();
+    const store = {
+      task: async () => ({ filter: {} }),
+      renewTask: () => new Promise(() => {}),
+      failTask: async () => {},
+      shared: isShared ? { clock } : null,
+    } as unknown as Pick<Store, "task" | "renewTask" | "endRun" | "failTask" | "shared">;
+    let hasEnded = false;
+    const move = (_: unknown, signal: AbortSignal) =>
+      new Promise<RunOutcome>((_, reject) =>
+        signal.addEventListener("abort", () => {
+          hasEnded = true;
+          reject(signal.reason);
+        }),
+      );
+    const job = { id: "tsk_1", verb: "move", rate: null, claim: "1" } as const;
+    const runs = { move } as unknown as Runs;
+    void runTask({ store, ports: testPorts(clock), runs }, job, new AbortController().signal);
+    await clock.advance(LEASE / 2);
+    assert.equal(hasEnded, false);
+    await clock.advance(LEASE / 2 - 1_000);
+    assert.equal(hasEnded, isShared);
   }
 });

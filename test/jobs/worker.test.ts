@@ -6,7 +6,7 @@ import type { Store } from "../../src/store/store.ts";
 import { testClock, testPorts } from "../support/ports.ts";
 
 /** A queue whose due jobs are a list, and whose running ones end when the test says so. */
-function bench(concurrency = 2, more: Partial<Queue<Job>> = {}, renew?: Store["renew"]) {
+function bench(concurrency = 2, more: Partial<Queue<Job>> = {}, renew?: Store["renew"], isShared = false) {
   const clock = testClock();
   const ports = testPorts(clock);
   const due: { id: string; at: number }[] = [];
@@ -17,6 +17,7 @@ function bench(concurrency = 2, more: Partial<Queue<Job>> = {}, renew?: Store["r
   let lost = false;
   const renewals: string[] = [];
   const store = {
+    shared: isShared ? { clock } : null,
     renew: async (job: Job, leaseFor: number) => {
       renewals.push(job.id);
       return renew === undefined ? !lost : renew(job, leaseFor);
@@ -312,4 +313,53 @@ test("a claim that did not look at all that is due is made again at once", async
   });
   await clock.advance(0);
   assert.equal(ids(), "a");
+});
+
+test("on a shared store a job ends before its lease does where that cannot be renewed; alone it goes on", async () => {
+  const cannot = async () => {
+    throw new Error("the store is in trouble");
+  };
+  for (const isShared of [true, false]) {
+    const { add, worker, clock, running } = bench(2, {}, cannot, isShared);
+    add("a");
+    worker.wake();
+    await clock.advance(LEASE / 2);
+    const { signal } = running.get("a")!.lease;
+    assert.equal(signal.aborted, false);
+    await clock.advance(LEASE / 2 - 1_000);
+    assert.equal(signal.aborted, isShared);
+  }
+});
+
+test("on a shared store a renewal that takes long makes a lease no longer", async () => {
+  let asked = 0;
+  const { add, worker, clock, running } = bench(2, {}, () => (asked++ === 0 ? slow() : new Promise(() => {})), true);
+  const slow = () => new Promise<boolean>((resolve) => clock.after(LEASE / 3, () => resolve(true)));
+  add("a");
+  worker.wake();
+  // It is asked for after a third, and answered after two.
+  await clock.advance(LEASE + 1_000);
+  const { signal } = running.get("a")!.lease;
+  assert.equal(signal.aborted, false);
+  await clock.advance(LEASE / 3 - 2_000);
+  assert.equal(signal.aborted, true);
+});
+
+test("on a shared store a job whose claim took as long as its lease is not begun, but given back", async () => {
+  for (const isShared of [true, false]) {
+    const given: number[] = [];
+    const renew = async (_: Job, leaseFor: number) => {
+      given.push(leaseFor);
+      return true;
+    };
+    const claim = async () => {
+      await new Promise<void>((resolve) => clock.after(LEASE - 1_000, resolve));
+      return { jobs: [{ id: "a", claim: "1" } as Job], nextDue: null };
+    };
+    const { worker, clock, ids } = bench(2, { claim }, renew, isShared);
+    worker.wake();
+    await clock.advance(LEASE - 1_000);
+    assert.equal(ids(), isShared ? "" : "a");
+    assert.deepEqual(given, isShared ? [0] : []);
+  }
 });

@@ -7,7 +7,7 @@ import { inheritedSockets, openNotifier } from "../../platform/systemd.ts";
 import { every, within } from "../../platform/timing.ts";
 import type { Ports } from "../../ports.ts";
 import type { Relay } from "../../relay.ts";
-import { warmUpThread } from "../../store/open.ts";
+import { coolDownThread, warmUpThread } from "../../store/open.ts";
 import { type Command, configOption } from "../command.ts";
 import { notedConfig, type ReloadNote, type RunNote, writeRunNote } from "../config/run-note.ts";
 import type { Program } from "../program.ts";
@@ -55,6 +55,7 @@ listens on the socket that it inherits, reports its status, and feeds the watchd
     await warmUpThread();
     const { path, config, problems } = await program.inspectConfig();
     if (config === null) throw new RelayError("config", problems.map((line) => placed(path, line)).join("\n"));
+    if (config.store !== null) void coolDownThread();
     const { JOURNAL_STREAM: journal } = program.env;
     const log = await openLog({ ...config.log, ...(level && { level }) }, program.stdout.isTTY, 1, { journal });
     const ports: Ports = { ...program.ports, log };

@@ -24,14 +24,10 @@ export function checkStore({ store, mirror, backup }: Config, problems: Problems
   }
 }
 
-type Settings = Pick<Config, "retention"> & {
-  store: unknown;
-  endpoints: { timeout: number }[];
-  admin: { token: unknown } | null;
-};
+type Settings = Pick<Config, "retention"> & { store: unknown; endpoints: { timeout: number }[] };
 
 /** What holds for one relay, and not for several; one line each, with its place. */
-export function warnAboutStore({ store, endpoints, retention, admin }: Settings): string[] {
+export function warnAboutStore({ store, endpoints, retention }: Settings): string[] {
   if (store === null) return [];
   const warnings: string[] = [];
   for (const [at, { timeout }] of endpoints.entries()) {
@@ -43,9 +39,6 @@ export function warnAboutStore({ store, endpoints, retention, admin }: Settings)
   const { archive } = retention;
   if (archive !== null && archive !== "target") {
     warnings.push("retention.archive.dir: must be a folder that all relays on store.url share");
-  }
-  if (admin !== null && admin.token === null) {
-    warnings.push("admin.token: is not set: each relay on store.url makes one of its own, in its dataDir");
   }
   return warnings;
 }

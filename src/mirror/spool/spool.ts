@@ -49,6 +49,14 @@ export async function clearUnwanted(
   if (!(await store.isSpooled(mediumId))) await clearSpool(spoolDir, mediumId);
 }
 
+/** The same for all media that have files here: others may have ended with them what they are of. */
+export async function sweepUnwanted(store: Pick<Store, "isSpooled">, spoolDir: string): Promise<void> {
+  const ids = new Set(
+    (await list(spoolDir)).filter(({ is }) => is !== "moved").map(({ id }) => decodeURIComponent(id)),
+  );
+  for (const id of ids) await clearUnwanted(store, spoolDir, id);
+}
+
 /** Throws where the spool cannot be made or, `thoroughly`, where it cannot be written to. */
 export async function probeSpool(spoolDir: string, thoroughly: boolean): Promise<void> {
   await asLocalFailure("spool", async () => {

@@ -29,4 +29,6 @@ export type SessionVerbs = {
   offerLogin(link: LoginLink): Promise<void>;
   /** The link, which is not there any longer; null: there is none. */
   takeLogin(hash: string): Promise<LoginLink | null>;
+  /** The token of all relays of the store whose config names none: this one, where there was none before. */
+  ensureAdminToken(token: string): Promise<string>;
 };

@@ -9,7 +9,7 @@ import {
   readResumeState,
   writeResumeState,
 } from "../../../src/mirror/spool/resume-state.ts";
-import { clearSpool, probeSpool, spoolPaths, sweepSpool } from "../../../src/mirror/spool/spool.ts";
+import { clearSpool, probeSpool, spoolPaths, sweepSpool, sweepUnwanted } from "../../../src/mirror/spool/spool.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { makePipe } from "../../support/pipe.ts";
 
@@ -135,4 +135,15 @@ test("a spool that cannot be written is found out, and all of a medium can be re
   await mkdir(join(spool, "~probe.part"));
   await probeSpool(spool, false);
   await assert.rejects(probeSpool(spool, true), LocalFailure);
+});
+
+test("what another relay has ended is swept, and nothing of what is wanted, nor of a move", async (t) => {
+  const spool = join(tempFolder(t), "spool");
+  await mkdir(spool);
+  await fill(spool, "ended", begun);
+  await fill(spool, "wanted", begun);
+  await writeFile(spoolPaths(spool, "ended").moved, "half");
+  const before = (await readdir(spool)).filter((name) => name.startsWith("wanted"));
+  await sweepUnwanted({ isSpooled: async (id) => id === "wanted" }, spool);
+  assert.deepEqual((await readdir(spool)).sort(), ["ended.moved", ...before].sort());
 });

@@ -32,14 +32,14 @@ const MIRRORS = sql<[string, number], unknown>(
 
 type Left = { id: number; video_id: string; node: string };
 const LEFT = sql<[string, number, number, number, number, number, number], Left>(
-  `SELECT m.id, v.video_id, m.node FROM transfers t
+  `SELECT m.id, v.video_id, coalesce(m.node, '') AS node FROM transfers t
      JOIN media m ON m.id = t.medium JOIN videos v ON v.id = m.video LEFT JOIN nodes n ON n.id = m.node
-   WHERE t.action = 'upload' AND m.spooled IS NOT NULL AND m.node <> ? AND coalesce(n.seen_at, 0) <
+   WHERE t.action = 'upload' AND m.spooled IS NOT NULL AND coalesce(m.node, '') <> ? AND coalesce(n.seen_at, 0) <
      CASE WHEN m.deadline <= ? THEN CAST(? AS int8) WHEN m.deadline <= ? THEN CAST(? AS int8) ELSE CAST(? AS int8) END
    ORDER BY m.deadline, m.id LIMIT ?`,
 );
 const STILL_LEFT = sql<[number, string], unknown>(
-  "SELECT 1 FROM media WHERE id = ? AND node = ? AND spooled IS NOT NULL",
+  "SELECT 1 FROM media WHERE id = ? AND coalesce(node, '') = ? AND spooled IS NOT NULL",
 );
 
 /** What relays of one database know of each other. `node`: which one this is; a command is none. */

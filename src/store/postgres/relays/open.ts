@@ -1,5 +1,7 @@
+import { existsSync } from "node:fs";
 import { RelayError } from "../../../errors.ts";
 import type { Ports } from "../../../ports.ts";
+import { databaseOf } from "../../backup.ts";
 import type { Opening } from "../../settings.ts";
 import { lockFolder, makeFolder } from "../../sqlite/files/database.ts";
 import type { Store, StoreOptions } from "../../store.ts";
@@ -18,6 +20,8 @@ export async function openOnServer(opening: Opening, ports: Ports, { role }: Sto
   if (role === "relay") {
     makeFolder(dataDir);
     unlock = lockFolder(dataDir);
+    if (existsSync(databaseOf(dataDir)))
+      ports.log.warn("dataDir has an SQLite database, which is not used: the store is on PostgreSQL", { dataDir });
   }
   try {
     const wire = await openWire(server, ports);
