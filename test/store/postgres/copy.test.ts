@@ -145,6 +145,17 @@ test("a copy that is cut off leaves nothing, and the next one begins anew", { sk
     await assert.rejects(copying, { code: "conflict", message: "stopped by SIGTERM: nothing was copied" }, at);
     assert.deepEqual(await tablesIn(database), []);
   }
+  const { server, name } = database;
+  await server.ask(
+    `CREATE FUNCTION lose() RETURNS event_trigger LANGUAGE plpgsql AS
+       $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); END $$;
+     CREATE EVENT TRIGGER lose ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION lose()`,
+    name,
+  );
+  const lost = { code: "store_unavailable", message: /^nothing was copied: PostgreSQL.*57P01/ };
+  await assert.rejects(copyTo(database.url, filled), lost);
+  await server.ask("DROP EVENT TRIGGER lose", name);
+  assert.deepEqual(await tablesIn(database), []);
   await copyTo(database.url, filled);
   await assert.rejects(copyTo(database.url, filled), {
     code: "conflict",

@@ -211,6 +211,8 @@ function inOneLine(error: unknown, signal: AbortSignal | undefined): unknown {
       "another store copy, or a relay that starts, has the database of store.url: try again later",
     );
   if (stateOf(error) === null && codeOf(error) === "") return error;
+  if (codeOf(error) === "store_unavailable")
+    return new RelayError("store_unavailable", `nothing was copied: ${errorLine(error)}`, { cause: error });
   return error instanceof RelayError
     ? error
     : new RelayError("unsupported", `nothing was copied: ${errorLine(error)}`, { cause: error });
