@@ -1,8 +1,19 @@
+import { readdirSync, readFileSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ConfigInput } from "../../../src/config/schema.ts";
 import { lastingPort, type ServeProcess, spawnServe } from "../serve-process.ts";
 import { clockAhead } from "./clocks.ts";
+
+/** The names of a process's threads, where the system tells them (proc(5)). */
+export function threadsOf(pid: number): string[] {
+  try {
+    const tasks = `/proc/${pid}/task`;
+    return readdirSync(tasks).map((id) => readFileSync(`${tasks}/${id}/comm`, "utf8").trim());
+  } catch {
+    return [];
+  }
+}
 
 /** One relay of a cluster: its place stays, its process comes and goes. */
 export type Member = {

@@ -22,7 +22,7 @@ import { tapWire } from "../wire.ts";
 import { openBalancer } from "./balancer.ts";
 import { CLUSTER_ENDPOINTS, clusterConfig, FEW, HASTY, VERBATIM } from "./config.ts";
 import { createLogJudge, judgeClaims, judgeLimits } from "./judge.ts";
-import { makeRelays } from "./relays.ts";
+import { makeRelays, threadsOf } from "./relays.ts";
 import { watchDatabase } from "./watch.ts";
 
 const DATABASE = "cluster";
@@ -149,6 +149,8 @@ export async function openStage(given: {
         const drained = await stored.drained(within);
         const fetched = await fetchCopies(app, world, problems);
         await watch!.stop();
+        for (const { name, process } of relays.members)
+          if (threadsOf(process?.pid ?? 0).includes("store")) problems.push(`${name} has a thread for SQLite`);
         await relays.stop();
         // What another relay has fetched instead goes from a spool at the next start.
         for (const member of relays.members) relays.start(member);

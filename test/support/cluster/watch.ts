@@ -16,13 +16,17 @@ const LOOK_EVERY = 250;
 /** Where other rules than leases decide when the next claim is made: an open breaker, a rate, slots that dead relays hold. */
 const HELD_BACK = ["moody", "paced", "drafts"];
 
+/** While fewer downloads than this are under way, each relay has room for one more. */
+const FREE_SLOTS = 2;
+
 /** What may be claimed because its lease has ended, and comes first: before what has become due later, or was tried before. */
 const LAPSED = `
   SELECT 'delivery ' || id || ' to ' || endpoint || ' of node ' || node AS what FROM deliveries d
     WHERE state IN ('running', 'canceling') AND due < $1 AND NOT endpoint = ANY($2)
       AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.endpoint = d.endpoint AND e.due < d.due)
   UNION ALL SELECT 'download ' || id || ' of node ' || node FROM media
-    WHERE state = 'running' AND due < $1 AND NOT EXISTS (SELECT 1 FROM media WHERE due <= 0)`;
+    WHERE state = 'running' AND due < $1 AND NOT EXISTS (SELECT 1 FROM media WHERE due <= 0)
+      AND (SELECT count(*) FROM media WHERE state = 'running' AND due >= $1) < ${FREE_SLOTS}`;
 
 /** Looks at a database again and again. `now`: milliseconds by its clock. */
 export async function watchDatabase(url: string, now: () => number): Promise<Watch> {
