@@ -58,7 +58,7 @@ export type RelayInFolder = {
 export async function startRelay(overrides: ConfigInput = {}, ports: RealPorts = realPorts()): Promise<RelayInFolder> {
   const dir = await mkdtemp(join(tmpdir(), "wochit-relay-test-"));
   const configPath = join(dir, "config.json");
-  const store = await makeDatabase();
+  const store = overrides.store == null ? await makeDatabase() : null;
   let given = overrides;
 
   async function write(port: number) {
@@ -73,7 +73,11 @@ export async function startRelay(overrides: ConfigInput = {}, ports: RealPorts =
     };
     await writeFile(configPath, JSON.stringify(input, null, 2));
     const config = loadConfig(configPath, { env: {}, cwd: dir });
-    return { ...config, store: config.store ?? store };
+    if (store === null) return config;
+    // Commands find the database; a config that says both would be refused for its folder of copies.
+    const forCommands = { ...input, store: { url: store.url }, mirror: { ...input.mirror, enabled: false } };
+    await writeFile(configPath, JSON.stringify(forCommands, null, 2));
+    return { ...config, store };
   }
 
   async function open(port: number) {
