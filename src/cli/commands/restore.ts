@@ -24,19 +24,32 @@ export const command: Command = {
   examples: {
     "wochit-relay restore /backups/relay.db": "puts this backup into the empty data folder",
     "wochit-relay restore --from-target": "lists the backups in the mirror target",
+    "wochit-relay restore --new-epoch": "after a PostgreSQL was restored to a point in time",
   },
   positionals: "[FILE]",
   options: {
     "from-target": { type: "boolean", help: "FILE is the name of a backup in the mirror target: ~backups/relay-….db" },
+    "new-epoch": {
+      type: "boolean",
+      help: "the PostgreSQL of store.url was put back in time: begins a new epoch of it",
+    },
     ...commonOptions,
   },
   help: `The backup is checked before it is put in place. The relay must not run. Its next start goes on with what the backup has
 as not done: media that are not kept yet are downloaded again, deliveries that were made after the backup are made again,
-under the same webhook-id. The database begins a new epoch. --from-target without FILE lists the backups in the target.`,
+under the same webhook-id. The database begins a new epoch. --from-target without FILE lists the backups in the target.
+
+A PostgreSQL is restored by its own means. Another server, and one that was restored to a point in time, is noticed by the
+relays; one that was put back by a snapshot is not: then --new-epoch begins the epoch. It also cancels tasks that have not
+ended, and ends logins. Relays may run.`,
   async run(program, args) {
+    if (args.flag("new-epoch")) return newEpoch(program, args);
     const fromTarget = args.flag("from-target");
     const config = await program.loadConfig({ secrets: fromTarget ? "target" : false });
-    refuseOnServer(config, "restore it with pg_restore, or to a point in time, while no relay runs");
+    refuseOnServer(
+      config,
+      "restore it with pg_restore, or to a point in time, while no relay runs, then run restore --new-epoch",
+    );
     const [file] = args.positionals;
     const signal = abortWhenStopped(program);
     if (!file)
@@ -53,6 +66,25 @@ under the same webhook-id. The database begins a new epoch. --from-target withou
     report(program, args, config, await restoring.finally(progress.clear));
   },
 };
+
+async function newEpoch(program: Program, args: Args): Promise<void> {
+  if (args.positionals.length > 0 || args.flag("from-target"))
+    throw new RelayError("usage", "--new-epoch goes with no backup: it is for the PostgreSQL of store.url");
+  const { store: database } = await program.loadConfig({ secrets: false });
+  if (database === null)
+    throw new RelayError(
+      "usage",
+      "--new-epoch is for the PostgreSQL of store.url: restore FILE begins an epoch by itself",
+    );
+  const { beginRestoredEpoch } = await import("../../store/postgres/epoch/restored.ts");
+  const epoch = await beginRestoredEpoch({ database, actor: actorOf(program) }, program.ports);
+  print(
+    program,
+    args,
+    { epoch },
+    `epoch ${epoch} has begun: readers of the feed begin again, and deliveries go on in 25 s\n`,
+  );
+}
 
 /** How many backups are listed at most. */
 const LISTED = 20;

@@ -88,9 +88,9 @@ async function openOn(
       return life.now().number;
     },
     claimsFrom(now: number) {
-      const from = (life.now().beganAt ?? now) + LONGEST_ATTEMPT;
+      const { beganAt } = life.now();
       // A clock that was set back says nothing.
-      return from - LONGEST_ATTEMPT < now && now < from ? from : 0;
+      return beganAt !== null && beganAt <= now && now < beganAt + LONGEST_ATTEMPT ? beganAt + LONGEST_ATTEMPT : 0;
     },
     relay: { isAlone: false, isOwn: `node = '${node}'`, writer: role === "relay" ? node : `${node}/command` },
   };

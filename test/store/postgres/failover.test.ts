@@ -132,6 +132,7 @@ test("a primary with a synchronous standby dies: nothing acknowledged is lost, a
   await judge(one, acknowledged);
   for (const relay of relays) assert.deepEqual(said(relay, "error", /lost events/), []);
   assert.equal(relays.flatMap((relay) => said(relay, "warn", /: a new epoch/)).length, 1, "one of them began it");
+  assert.equal(said(one, "warn", /waits for no standby any more/).length, 1);
   assert.equal((await one.store.event(before.id)).id, before.id);
   assert.deepEqual(reader.twice, []);
   assert.deepEqual(

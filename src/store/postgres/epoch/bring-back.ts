@@ -16,7 +16,10 @@ import type { Acknowledged } from "./ring.ts";
 export type Restored = "stored" | "repeated" | "known" | "erased";
 
 const THERE = sql<[string], { id: number }>("SELECT id FROM events WHERE id = ANY(CAST(? AS int8[]))");
-const GIVE = sql<[string, number, number]>("INSERT INTO given_names (name, event, is_shown) VALUES (?, ?, ?)");
+const GIVE = sql<[string, number, number]>(
+  `INSERT INTO given_names (name, event, is_shown) VALUES (?, ?, ?)
+     ON CONFLICT (name) DO UPDATE SET event = excluded.event, is_shown = excluded.is_shown`,
+);
 const MARK = sql<[Uint8Array]>("UPDATE meta SET value = ? WHERE name = 'names'");
 
 /**
@@ -43,7 +46,7 @@ export const storeAgain = (some: Acknowledged[], settings: StoreSettings, random
     return restored;
   });
 
-const NAMED = sql<[string], unknown>("SELECT 1 FROM given_names WHERE name = ?");
+const NAMED = sql<[string], unknown>("SELECT 1 FROM given_names n JOIN events e ON e.id = n.event WHERE n.name = ?");
 
 async function storeOne(tx: Tx, { name, videoId, received }: Acknowledged, settings: StoreSettings): Promise<Restored> {
   const known = tx.ids.find("evt", name);

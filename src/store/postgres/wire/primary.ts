@@ -126,6 +126,7 @@ export function watchPrimary(
     const before = current;
     current = best;
     hosts.find(({ answer }) => answer === best)?.connection?.trustTime();
+    if (before !== null && before.isSynchronous !== best.isSynchronous) speakOfCommits(best);
     if (before === null || !isSame(best, before)) options.changed(best, before);
     for (const { resolve } of waiting.splice(0)) resolve(best);
   }
@@ -172,6 +173,12 @@ export function watchPrimary(
     spokenOf.add(key);
     if (other.system === best.system) log.error("an old primary of PostgreSQL still takes writes: stop it", fields);
     else log.error("two hosts of store.url are no primary and standby, but two databases: remove one", fields);
+  }
+
+  function speakOfCommits(server: Server): void {
+    const host = nameOf(server);
+    if (server.isSynchronous) log.info("PostgreSQL waits for a standby with each commit again", { host });
+    else log.warn("PostgreSQL waits for no standby any more: a failover may lose what was acknowledged", { host });
   }
 
   function question(): void {

@@ -1,0 +1,353 @@
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { beginEpoch } from "../../../src/store/postgres/epoch/begin.ts";
+import { createRing } from "../../../src/store/postgres/epoch/ring.ts";
+import { openPostgresStore, type Way } from "../../../src/store/postgres/open.ts";
+import { settingsOf } from "../../../src/store/settings.ts";
+import { type Bench, bench, draft, plain, ready, remove } from "../../contracts/store.ts";
+import { configIn } from "../../support/config.ts";
+import { tempFolder } from "../../support/folder.ts";
+import { testClock, testPorts, testRandom } from "../../support/ports.ts";
+import { noPostgres, testDatabase } from "../../support/postgres.ts";
+import { wireTo } from "../../support/postgres-store.ts";
+import { waitFor } from "../../support/wait.ts";
+
+const skip = noPostgres;
+
+/** Stores on one database, by one clock; and what makes it look as if another server had taken over. */
+async function openStores(t: TestContext, count = 1) {
+  const { url, server, name } = await testDatabase(t);
+  const clock = testClock();
+  const ask = (text: string) => server.ask(text, name);
+  async function open(way = (wire: Way) => wire) {
+    const config = configIn(tempFolder(t), plain());
+    const ports = testPorts(clock);
+    const opening = { dataDir: config.dataDir, settings: settingsOf(config) };
+    const store = await openPostgresStore(opening, way(await wireTo(url)), ports, { role: "relay" });
+    t.after(() => store.close());
+    return { ...bench(store, clock, config, () => Promise.reject(new Error("it is opened once"))), log: ports.log };
+  }
+  const stores: (Bench & { log: ReturnType<typeof testPorts>["log"] })[] = [];
+  for (let n = 0; n < count; n++) stores.push(await open());
+  async function cut(): Promise<void> {
+    const others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    const ended = (await ask(`SELECT pid, pg_terminate_backend(pid) ${others}`)).map(([pid]) => pid);
+    await waitFor(async () => (await ask(`SELECT 1 ${others} AND pid IN (${ended.join()})`)).length === 0);
+    // The end of a connection is heard in a turn of its own.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return {
+    ...{ stores, one: stores[0]!, clock, url, ask, open, cut },
+    /** All connections are lost, and the database is on another server. */
+    async takeOver() {
+      await ask("UPDATE meta SET value = 'another/00000001' WHERE name = 'server'");
+      await cut();
+    },
+    /** The database has lost all that is about a video. */
+    async lose(videoId: string) {
+      await ask(`DELETE FROM deliveries WHERE video IN (SELECT id FROM videos WHERE video_id = '${videoId}');
+        DELETE FROM media WHERE video IN (SELECT id FROM videos WHERE video_id = '${videoId}');
+        DELETE FROM events WHERE video IN (SELECT id FROM videos WHERE video_id = '${videoId}');
+        DELETE FROM videos WHERE video_id = '${videoId}'`);
+    },
+  };
+}
+
+/** Waits until an event is there; time passes, for what tries again. */
+const found = ({ store, clock }: Bench, id: string) =>
+  waitFor(async () => {
+    await clock.advance(10);
+    return store.event(id);
+  });
+
+const tagOf = (id: string) => id.slice(-6);
+const warned = ({ log }: { log: { facts: { fact: string }[] } }, what: RegExp) =>
+  log.facts.filter(({ fact }) => what.test(fact)).length;
+
+test("on another server an epoch begins, once for all relays, before anything is read or written there", {
+  skip,
+}, async (t) => {
+  const { stores, one, clock, takeOver, ask } = await openStores(t, 2);
+  const before = await one.post(ready("v1"));
+  const epoch = await one.store.epoch();
+  const { position } = await one.store.feed({ after: "oldest", limit: 9 });
+  const begun = clock.now();
+  await takeOver();
+  const pages = await Promise.all(stores.map(({ store }) => store.feed({ after: { position }, limit: 9 })));
+  assert.notEqual(pages[0]!.epoch, epoch);
+  assert.equal(pages[0]!.epoch, pages[1]!.epoch);
+  const after = await stores[1]!.post(draft("v1"));
+  assert.notEqual(tagOf(after.id), tagOf(before.id));
+  assert.equal((await stores[1]!.store.event(before.id)).sequence, 1);
+  assert.equal((await one.store.event(after.id)).sequence, begun + 1);
+  assert.equal((await one.store.event((await one.post(draft("v2"))).id)).sequence, begun + 1);
+  assert.deepEqual(await ask("SELECT number FROM epochs ORDER BY id"), [["0"], [String(begun)]]);
+  assert.equal(
+    stores.reduce((sum, each) => sum + warned(each, /: a new epoch/), 0),
+    1,
+  );
+  // Another one within the same millisecond, or of a clock that is behind, has a greater number.
+  clock.set(begun - 10_000);
+  await takeOver();
+  await one.post(draft("v1"));
+  assert.deepEqual((await ask("SELECT number FROM epochs ORDER BY id")).at(-1), [String(begun + 2 ** 20)]);
+});
+
+test("a lost connection to the same server changes no epoch", { skip }, async (t) => {
+  const { one, cut } = await openStores(t);
+  const { id } = await one.post(ready("v1"));
+  const epoch = await one.store.epoch();
+  await cut();
+  assert.equal(await one.store.epoch(), epoch);
+  assert.equal((await one.store.event(id)).late, false);
+});
+
+test("a database that was put back to before the epoch that a relay knows gets another one", { skip }, async (t) => {
+  const { one, takeOver, ask, cut } = await openStores(t);
+  await one.post(ready("v1"));
+  const first = await one.store.epoch();
+  await takeOver();
+  await one.post(ready("v1"));
+  await ask(`DELETE FROM epochs WHERE number > 0;
+    UPDATE meta SET value = decode('${first}', 'hex') WHERE name = 'epoch'; UPDATE meta SET value = '' WHERE name = 'names'`);
+  await cut();
+  assert.notEqual(await one.store.epoch(), first);
+  assert.equal((await ask("SELECT 1 FROM epochs")).length, 2);
+});
+
+test("a delivery that was claimed before an epoch settles nothing, and for 25 s none is claimed", {
+  skip,
+}, async (t) => {
+  const { one, clock, takeOver } = await openStores(t);
+  for (const id of ["v1", "v2"]) await one.post(remove(id));
+  const [job] = await one.claim(1_000);
+  await takeOver();
+  await one.store.epoch();
+  assert.equal((await one.deliver(job!)).settled, false);
+  const wish = () => ({ endpoint: "cms", now: clock.now(), limit: 9, leaseFor: 20_000 });
+  const from = clock.now() + 25_000;
+  assert.deepEqual(await one.store.claimDeliveries(wish()), { jobs: [], nextDue: from });
+  await clock.advance(24_999);
+  assert.deepEqual(await one.store.claimDeliveries(wish()), { jobs: [], nextDue: from });
+  assert.deepEqual((await one.post(remove("v3"), clock.now(), ["cms"])).leased, [], "nor with its event");
+  await clock.advance(1);
+  assert.equal((await one.claim()).length, 3);
+});
+
+test("what waits behind a change of epoch is of the new one", { skip }, async (t) => {
+  const { stores, one, url, clock } = await openStores(t, 2);
+  const other = stores[1]!;
+  await one.post(draft("v1"));
+  const wire = await wireTo(url);
+  t.after(() => wire.close());
+  let posting: ReturnType<Bench["post"]>[] = [];
+  let keeping: ReturnType<Bench["store"]["quarantine"]> | undefined;
+  const number = await wire.transaction(async (transaction) => {
+    const how = { now: clock.now(), seen: 0, random: testRandom(), restoredBy: null };
+    const begun = await beginEpoch(transaction, { ...how, isWanted: () => true });
+    posting = [one.post(draft("v1")), one.post(draft("v2"))];
+    // It is about no video.
+    const refusal = {
+      receivedAt: clock.now(),
+      sourceAddress: "192.0.2.1",
+      reason: "token",
+      body: Buffer.from("{}"),
+    } as const;
+    keeping = other.store.quarantine(refusal);
+    await waitFor(async () => {
+      const { rows } = await transaction.query({
+        ...{ name: "", values: [], text: "SELECT 1 FROM pg_locks WHERE NOT granted" },
+      });
+      return rows.length >= 2;
+    });
+    return begun;
+  });
+  const events = await Promise.all((await Promise.all(posting)).map(({ id }) => one.store.event(id)));
+  assert.equal(tagOf((await keeping!).id), tagOf(events[0]!.id));
+  assert.deepEqual(
+    events.map(({ sequence }) => sequence),
+    [number! + 1, number! + 1],
+  );
+  assert.equal(new Set((await one.store.events({ limit: 9 })).map(({ id }) => tagOf(id))).size, 2);
+});
+
+test("a change of epoch waits for an event that is under way, which is of the one before", { skip }, async (t) => {
+  const { one, url, open, clock } = await openStores(t);
+  const [isThere, mayGoOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  let pauses = false;
+  const slow = await open((real) => ({
+    ...real,
+    transaction: (work, how) =>
+      real.transaction(async (transaction) => {
+        const result = await work(transaction);
+        if (!pauses) return result;
+        pauses = false;
+        isThere.resolve();
+        await mayGoOn.promise;
+        return result;
+      }, how),
+  }));
+  const before = await one.post(draft("v1"));
+  pauses = true;
+  const posting = slow.post(draft("v1"));
+  await isThere.promise;
+  const wire = await wireTo(url);
+  t.after(() => wire.close());
+  const how = { now: clock.now(), seen: 0, random: testRandom(), isWanted: () => true, restoredBy: null };
+  let begun: number | null = null;
+  const beginning = wire
+    .transaction((transaction) => beginEpoch(transaction, how))
+    .then((number) => {
+      begun = number;
+    });
+  const waiting = { name: "", values: [], text: "SELECT 1 FROM pg_locks WHERE NOT granted" };
+  await waitFor(async () => (await wire.query(waiting)).rows.length > 0, 4_000);
+  assert.equal(begun, null);
+  mayGoOn.resolve();
+  const { id } = await posting;
+  await beginning;
+  assert.deepEqual([tagOf(id), (await one.store.event(id)).sequence], [tagOf(before.id), 2]);
+  assert.equal((await one.store.event((await slow.post(draft("v1"))).id)).sequence, begun! + 1);
+});
+
+test("what was acknowledged and is gone after a lost connection is stored again under its id, as a late event of a new epoch", {
+  skip,
+}, async (t) => {
+  const { stores, one, cut, lose } = await openStores(t, 2);
+  const other = stores[1]!;
+  const kept = await one.post(ready("kept"));
+  const { id } = await one.post(ready("v1"));
+  // The other one acknowledged it, too.
+  assert.equal((await other.post(ready("v1"))).id, id);
+  const epoch = await one.store.epoch();
+  const { position } = await one.store.feed({ after: "oldest", limit: 9 });
+  await lose("v1");
+  await cut();
+  const event = await found(other, id);
+  assert.equal(event.late, true);
+  assert.equal(event.videoId, "v1");
+  assert.notEqual(await one.store.epoch(), epoch);
+  const page = await one.store.feed({ after: { position }, limit: 9 });
+  assert.deepEqual(
+    page.events.map(({ event }) => event.id),
+    [id],
+  );
+  assert.deepEqual(new Set((await one.store.events({ limit: 9 })).map((one) => one.id)), new Set([kept.id, id]));
+  const [delivery] = await one.store.deliveries({ limit: 9, eventId: id });
+  assert.equal(delivery!.eventId, id);
+  await waitFor(() => stores.every(({ store }) => store.trouble() === null));
+  assert.equal(
+    stores.reduce((sum, each) => sum + warned(each, /stored again, late/), 0),
+    1,
+  );
+  // Its name is the one that endpoints get.
+  const { clock } = one;
+  await clock.advance(25_000);
+  assert.ok((await one.claim()).some(({ messageId }) => messageId === id));
+  // Once more: it is looked for by the name that it was given.
+  await lose("v1");
+  await cut();
+  await found(one, id);
+});
+
+test("an id that was acknowledged leads to the event that says the same, where that came before it was missed", {
+  skip,
+}, async (t) => {
+  const { stores, one, cut, lose } = await openStores(t, 2);
+  const { id } = await one.post(ready("v1"));
+  await lose("v1");
+  const again = await stores[1]!.post(ready("v1"));
+  assert.equal(again.status, "accepted");
+  await cut();
+  const event = await found(one, id);
+  assert.equal(event.id, again.id);
+  assert.equal((await one.store.events({ limit: 9 })).length, 1);
+});
+
+test("what was forgotten is not brought back", { skip }, async (t) => {
+  const { stores, one, clock, cut, lose } = await openStores(t, 2);
+  const { id } = await one.post(ready("v1"));
+  await lose("v1");
+  await clock.advance(1_000);
+  await stores[1]!.post(draft("v1"), clock.now() - 500);
+  await stores[1]!.store.forgetVideo("v1", clock.now());
+  const { id: control } = await one.post(ready("v2"));
+  await lose("v2");
+  await cut();
+  await found(one, control);
+  await assert.rejects(one.store.event(id), { code: "not_found" });
+});
+
+test("after a new epoch of a database that no relay has seen for ten minutes, tasks are canceled and logins end", {
+  skip,
+}, async (t) => {
+  const { one, ask, takeOver, clock } = await openStores(t);
+  const insert = `INSERT INTO tasks (id, verb, asked_by, filter, options, state, created_at, due)
+    VALUES (1, 'retry', 'cli', '{}', '{}', 'pending', 0, 0)`;
+  await ask(insert);
+  const node = (at: number) =>
+    ask(`INSERT INTO nodes (id, host, version, config, mirrors, started_at, seen_at) VALUES ('a', 'h', '1', '', 0, 0, ${at})
+      ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at`);
+  await node(clock.now() - 599_000);
+  await takeOver();
+  await one.store.epoch();
+  assert.deepEqual(await ask("SELECT state FROM tasks"), [["pending"]]);
+  await node(clock.now() - 601_000);
+  await takeOver();
+  await one.store.epoch();
+  assert.deepEqual(await ask("SELECT state, error FROM tasks"), [["canceled", "the database was restored"]]);
+});
+
+test("a program that is too old for the database is ended and takes nothing, and does not start", {
+  skip,
+}, async (t) => {
+  const { one, ask, open, url } = await openStores(t);
+  await one.post(draft("v1"));
+  await ask("INSERT INTO meta (name, value) VALUES ('oldest', '999') ON CONFLICT (name) DO UPDATE SET value = '999'");
+  const { endOlder } = await import("../../../src/store/postgres/epoch/programs.ts");
+  const wire = await wireTo(url);
+  t.after(() => wire.close());
+  assert.ok((await endOlder(wire)) >= 1);
+  const line = /asks for a wochit-relay that knows schema 999, this one knows \d+; run the newer one$/;
+  let refused: unknown = null;
+  one.post(draft("v1")).catch((error) => {
+    refused = error;
+  });
+  await waitFor(async () => {
+    await one.clock.advance(1_000);
+    return refused;
+  });
+  assert.equal((refused as { code: string }).code, "store_unavailable");
+  assert.match((refused as Error).message, line);
+  await assert.rejects(
+    open(),
+    (error: Error & { code: string }) => error.code === "conflict" && line.test(error.message),
+  );
+  // The release after may have more tables: one that only adds lets this one work.
+  await ask("UPDATE meta SET value = '1' WHERE name = 'oldest'; UPDATE meta SET value = '99' WHERE name = 'schema'");
+  const { post } = await open();
+  await post(draft("v1"));
+  assert.deepEqual(await ask("SELECT convert_from(value, 'UTF8') FROM meta WHERE name = 'schema'"), [["99"]]);
+});
+
+test("acknowledgements are given up when they are old, or when they are too many, the oldest first", () => {
+  const entry = (n: number, bytes = 10) => ({
+    ...{ name: `evt_${n}`, videoId: "v", epoch: "e", at: n },
+    received: { receivedAt: 0, sourceAddress: "", body: new Uint8Array(bytes) },
+  });
+  const ring = createRing(10_000);
+  const names = () => ring.all().map(({ name }) => name);
+  const entries = [1, 2, 3, 4].map((n) => entry(n));
+  for (const one of entries) assert.equal(ring.add(one), 0);
+  ring.forget(2);
+  assert.deepEqual(names(), ["evt_3", "evt_4"]);
+  ring.renew(new Set([entries[2]!]), { epoch: "f", at: 9 });
+  assert.deepEqual(names(), ["evt_4", "evt_3"]);
+  assert.equal(ring.all()[1]!.epoch, "f");
+  ring.forget(8);
+  assert.deepEqual(names(), ["evt_3"]);
+  assert.equal(ring.add(entry(10, 9_000)), 1);
+  assert.deepEqual(names(), ["evt_10"]);
+  for (let n = 0; n < 5_000; n++) ring.add(entry(100 + n));
+  assert.equal(ring.all().length, 19);
+});
