@@ -123,6 +123,7 @@ async function openOn(
         const { mark } = life.now();
         results = await runner.run(transaction, batch, { token, ids, at: clock.now(), node, mark });
       });
+      life.touch(clock.now());
       return results!;
     } catch (error) {
       blocks.forget();

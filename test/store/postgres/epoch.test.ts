@@ -193,7 +193,14 @@ test("a change of epoch waits for an event that is under way, which is of the on
   await isThere.promise;
   const wire = await wireTo(url);
   t.after(() => wire.close());
-  const how = { now: clock.now(), seen: 0, random: testRandom(), isWanted: () => true, restoredBy: null };
+  const how = {
+    now: clock.now(),
+    seen: 0,
+    answeredAt: clock.now(),
+    random: testRandom(),
+    isWanted: () => true,
+    restoredBy: null,
+  };
   let begun: number | null = null;
   const beginning = wire
     .transaction((transaction) => beginEpoch(transaction, how))
@@ -264,6 +271,21 @@ test("an id that was acknowledged leads to the event that says the same, where t
   assert.equal((await one.store.events({ limit: 9 })).length, 1);
 });
 
+test("an event that the database does not take again is said, and keeps no other out", { skip }, async (t) => {
+  const { stores, one, ask, cut, lose } = await openStores(t);
+  const ids: string[] = [];
+  for (const id of ["v1", "v2", "v3"]) ids.push((await one.post(ready(id))).id);
+  for (const id of ["v1", "v2", "v3"]) await lose(id);
+  await ask(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;
+    CREATE TRIGGER refused BEFORE INSERT ON videos FOR EACH ROW WHEN (new.video_id = 'v2') EXECUTE FUNCTION refuse()`);
+  await cut();
+  await found(one, ids[0]!);
+  await found(one, ids[2]!);
+  await assert.rejects(one.store.event(ids[1]!), { code: "not_found" });
+  await waitFor(() => warned(stores[0]!, /stored again, late/) === 1);
+  assert.equal(warned(stores[0]!, /cannot be stored again/), 1);
+});
+
 test("what was forgotten is not brought back", { skip }, async (t) => {
   const { stores, one, clock, cut, lose } = await openStores(t, 2);
   const { id } = await one.post(ready("v1"));
@@ -292,6 +314,14 @@ test("after a new epoch of a database that no relay has seen for ten minutes, ta
   await takeOver();
   await one.store.epoch();
   assert.deepEqual(await ask("SELECT state FROM tasks"), [["pending"]]);
+  // It is away for long: all is as it was when it went.
+  await one.post(draft("v1"));
+  await node(clock.now());
+  await clock.advance(3_600_000);
+  await takeOver();
+  await one.store.epoch();
+  assert.deepEqual(await ask("SELECT state FROM tasks"), [["pending"]]);
+  await one.post(draft("v1"));
   await node(clock.now() - 601_000);
   await takeOver();
   await one.store.epoch();

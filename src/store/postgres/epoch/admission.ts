@@ -38,7 +38,10 @@ export function createAdmission({ life, clock, random, log, program = PROGRAM }:
     if (isOther(state)) {
       const { server: from, here: to } = state;
       const seen = life.isKnown() ? life.now().number : 0;
-      const begin = { now: clock.now(), seen, random, isWanted: isOther, restoredBy: null };
+      const now = clock.now();
+      // A database that was away for long, and is back on another server, is no older one.
+      const answeredAt = life.touchedAt() || now;
+      const begin = { now, seen, answeredAt, random, isWanted: isOther, restoredBy: null };
       const number = await transaction((tx) => beginEpoch(tx, begin));
       if (number !== null)
         log.warn("PostgreSQL is another server, or in another life: a new epoch", { from, to, number });

@@ -19,6 +19,8 @@ export type Begin = {
   /** The greatest number of an epoch that is known beside the database's own. */
   seen: number;
   random: Random;
+  /** When this program last had an answer of the database; now, where it had none. */
+  answeredAt?: number;
   /** Asked once nothing else can begin one: whether another is still wanted. */
   isWanted(state: State): boolean;
   /** The database was put back by hand, by this one: what it has as not done may have been done. Null: a server took over. */
@@ -50,7 +52,7 @@ export async function readState(ask: (query: Query) => Promise<Answer>): Promise
  */
 export async function beginEpoch(
   transaction: Transaction,
-  { now, seen, random, isWanted, restoredBy }: Begin,
+  { now, seen, answeredAt = now, random, isWanted, restoredBy }: Begin,
 ): Promise<number | null> {
   const ask = transaction.query;
   const [, state] = await Promise.all([ask(query("LOCK TABLE videos IN EXCLUSIVE MODE")), readState(ask)]);
@@ -78,7 +80,7 @@ export async function beginEpoch(
       ),
     ),
   ]);
-  if (restoredBy !== null || (await isUnseen(ask, now))) {
+  if (restoredBy !== null || (await isUnseen(ask, answeredAt))) {
     await Promise.all([
       ask(
         query(
@@ -101,9 +103,9 @@ export async function beginEpoch(
   return number;
 }
 
-/** Whether no relay has been there for long, by what the database knows. */
-async function isUnseen(ask: (query: Query) => Promise<Answer>, now: number): Promise<boolean> {
+/** Whether no relay had been there for long at that time, by what the database knows: it is an older one. */
+async function isUnseen(ask: (query: Query) => Promise<Answer>, at: number): Promise<boolean> {
   const { rows } = await ask(query("SELECT max(seen_at) AS seen FROM nodes"));
   const seen = rows[0]?.seen as number | null | undefined;
-  return seen != null && now - seen > LONGEST_UNSEEN;
+  return seen != null && at - seen > LONGEST_UNSEEN;
 }

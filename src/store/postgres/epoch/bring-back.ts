@@ -11,9 +11,9 @@ import type { Acknowledged } from "./ring.ts";
 
 /**
  * `stored`: as a new event; `repeated`: another event says the same, and the name leads there; `known`: it is there by now;
- * `erased`: its video was forgotten meanwhile.
+ * `erased`: its video was forgotten meanwhile; `failed`: the database does not take it.
  */
-export type Restored = "stored" | "repeated" | "known" | "erased";
+export type Restored = "stored" | "repeated" | "known" | "erased" | "failed";
 
 const THERE = sql<[string], { id: number }>("SELECT id FROM events WHERE id = ANY(CAST(? AS int8[]))");
 const GIVE = sql<[string, number, number]>(

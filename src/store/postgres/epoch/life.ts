@@ -11,6 +11,10 @@ export type KnownLife = {
   /** As it was last read; RelayError before it was. */
   now(): Life;
   isKnown(): boolean;
+  /** The database has answered. */
+  touch(now: number): void;
+  /** When it last has, by the database's time; 0: never. */
+  touchedAt(): number;
   /** What ids are called, as it was last read. */
   names: Names;
   /** Reads it anew; `ask` sends a statement. */
@@ -35,6 +39,7 @@ type GivenRow = { name: string; event: number; is_shown: number };
 
 export function createLife(): KnownLife {
   let life: Life | null = null;
+  let touchedAt = 0;
   let tagged = createNames([]);
   const given = { shown: new Map<number, string>(), found: new Map<string, number>() };
 
@@ -44,6 +49,10 @@ export function createLife(): KnownLife {
       return life;
     },
     isKnown: () => life !== null,
+    touch(now) {
+      touchedAt = now;
+    },
+    touchedAt: () => touchedAt,
     names: {
       show: (prefix, id) => (prefix === "evt" && given.shown.get(id)) || tagged.show(prefix, id),
       read: (prefix, text) => given.found.get(text) ?? tagged.read(prefix, text),

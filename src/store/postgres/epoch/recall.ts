@@ -4,6 +4,7 @@ import type { Clock, Log, Random } from "../../../ports.ts";
 import type { StoreSettings } from "../../settings.ts";
 import type { Accepted, Received } from "../../store.ts";
 import type { Engine } from "../../verbs.ts";
+import { isTrouble } from "../wire/errors.ts";
 import type { Wire } from "../wire/open.ts";
 import { beginEpoch } from "./begin.ts";
 import { isThere, type Restored, storeAgain } from "./bring-back.ts";
@@ -33,6 +34,12 @@ type Options = {
   random: Random;
   log: Log;
 };
+
+async function sequence<T, R>(all: T[], work: (one: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (const one of all) results.push(await work(one));
+  return results;
+}
 
 export type Recall = {
   /** Called in the turn in which the answer goes out. */
@@ -90,21 +97,50 @@ export function createRecall({ wire, life, readLife, write, settings, clock, ran
     // Where the epoch has changed since, it was for this loss.
     if (missing.some(({ epoch }) => epoch === before.epoch)) {
       const isWanted = ({ epoch }: { epoch: string }) => epoch === before.epoch;
-      const begin = { now: clock.now(), seen: before.number, random, isWanted, restoredBy: null };
+      const begin = {
+        now: clock.now(),
+        seen: before.number,
+        answeredAt: life.touchedAt(),
+        random,
+        isWanted,
+        restoredBy: null,
+      };
       const number = await wire.transaction((transaction) => beginEpoch(transaction, begin));
       if (number !== null) log.warn("PostgreSQL has lost what it had committed: a new epoch", { number });
       await readLife();
     }
-    const counted: Record<Restored, string[]> = { stored: [], repeated: [], known: [], erased: [] };
-    for (let at = 0; at < missing.length; at += PER_PIECE) {
-      const piece = missing.slice(at, at + PER_PIECE);
-      const restored = await write(storeAgain(piece, settings, random));
-      for (const [index, what] of restored.entries()) counted[what].push(piece[index]!.name);
-      ring.renew(new Set(piece), { epoch: life.now().epoch, at: clock.elapsed() });
+    const counted: Record<Restored, string[]> = { stored: [], repeated: [], known: [], erased: [], failed: [] };
+    try {
+      for (let at = 0; at < missing.length; at += PER_PIECE) {
+        const piece = missing.slice(at, at + PER_PIECE);
+        const restored = await storePiece(piece);
+        for (const [index, what] of restored.entries()) counted[what].push(piece[index]!.name);
+        ring.renew(new Set(piece), { epoch: life.now().epoch, at: clock.elapsed() });
+      }
+    } finally {
+      // Also where a later piece failed: at the next look these are there.
+      say(counted);
     }
-    const { stored, repeated } = counted;
-    if (stored.length + repeated.length === 0) return;
     await readLife();
+  }
+
+  /** One that cannot be stored takes no other along, and is not tried again before the next loss. */
+  async function storePiece(piece: Acknowledged[]): Promise<Restored[]> {
+    try {
+      return await write(storeAgain(piece, settings, random));
+    } catch (error) {
+      if (isTrouble(error)) throw error;
+      if (piece.length > 1) return (await sequence(piece, (one) => storePiece([one]))).flat();
+      const { name } = piece[0]!;
+      log.error("PostgreSQL had lost an event that was acknowledged, and it cannot be stored again", {
+        ...{ id: name, error: errorLine(error) },
+      });
+      return ["failed"];
+    }
+  }
+
+  function say({ stored, repeated }: Record<Restored, string[]>): void {
+    if (stored.length + repeated.length === 0) return;
     log.error("PostgreSQL had lost events that were acknowledged: they are stored again, late", {
       ...{ events: stored.length, repeated: repeated.length },
       ids: [...stored, ...repeated].slice(0, NAMED).join(" "),
