@@ -33,7 +33,7 @@ import { settingsOf } from "./store/settings.ts";
 import { checkProcess, type Integrity, startIntegrityChecks } from "./upkeep/integrity.ts";
 import { type RelayNotes, startRelayNotes } from "./upkeep/relays.ts";
 import { startTitles } from "./upkeep/titles.ts";
-import { watch } from "./upkeep/watch.ts";
+import { skipMedia, watch } from "./upkeep/watch.ts";
 
 export type { Relay, RelayOptions };
 
@@ -232,7 +232,7 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
         measure();
         others = await startRelayNotes(store, ports, { note: () => noteOf(config, openedAt), wake });
         closers.push(others.stop);
-        if (!config.mirror.enabled) await store.skipMedia(clock.now());
+        if (!config.mirror.enabled) await skipMedia(store, clock);
         if (workers) {
           parts.start();
           endpoints.apply(config.endpoints);
@@ -271,7 +271,7 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
         });
         if (wasMirroring && !wanted.mirror.enabled) {
           log.warn("mirroring is off: media that wait are skipped until it is on again");
-          await store.skipMedia(clock.now()).catch((error) => {
+          await skipMedia(store, clock).catch((error) => {
             log.error("media could not be skipped; the next start skips them", { error: errorLine(error) });
           });
         }

@@ -166,8 +166,8 @@ export type StoreVerbs = PartVerbs & {
    * the endpoint's breaker, and 410s for two videos in a row pause it.
    */
   settleDelivery(job: Job, outcome: DeliveryOutcome, now: number): Promise<DeliverySettled>;
-  /** Mirroring is off: unsettled media are skipped, and what waited for them is released. */
-  skipMedia(now: number): Promise<void>;
+  /** Mirroring is off: some unsettled media are skipped, and what waited for them is released; resolves with whether there are more. */
+  skipMedia(now: number): Promise<{ isMore: boolean }>;
   /**
    * The clock went back by `by` milliseconds, to `now`: due times that were set before are moved along, and so is the life
    * of links that came while it was ahead.

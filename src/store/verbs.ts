@@ -206,11 +206,17 @@ export const backupVerbs = {
 
 /**
  * What a verb does, as jobs of an engine. `answer` resolves with the result without a transaction, where there is nothing
- * to write; else with undefined. `patience`: how long a commit that fails is tried again, in milliseconds.
+ * to write; else with undefined. `patience`: how long a commit that fails is tried again, in milliseconds; `longest`: how long its
+ * transaction may take, where that is more than others may.
  */
 export type Work<Args extends unknown[], Result> =
   | ((...args: Args) => Job<Result>)
-  | { answer?(...args: Args): Job<Result | undefined>; run(...args: Args): Job<Result>; patience?: number };
+  | {
+      answer?(...args: Args): Job<Result | undefined>;
+      run(...args: Args): Job<Result>;
+      patience?: number;
+      longest?: number;
+    };
 
 /** What each verb of a port does; one that an engine does in its own way is a function. */
 export type Works<Port extends Verbs<Port>, Table extends VerbTable<Port>> = {
@@ -219,13 +225,15 @@ export type Works<Port extends Verbs<Port>, Table extends VerbTable<Port>> = {
     : Work<Parameters<Port[Verb]>, Awaited<ReturnType<Port[Verb]>>>;
 };
 
+type HowToWrite = { line?: "intake" | "work"; bytes?: number; patience?: number; longest?: number };
+
 /**
  * How an engine runs jobs. A write resolves once it is committed. `line`: whether it is an event that comes in, or (default)
  * work; `bytes`: about how many it writes, where that is much.
  */
 export type Engine = {
-  read<T>(job: Job<T>): Promise<T>;
-  write<T>(job: Job<T>, how?: { line?: "intake" | "work"; bytes?: number; patience?: number }): Promise<T>;
+  read<T>(job: Job<T>, how?: { beside?: boolean }): Promise<T>;
+  write<T>(job: Job<T>, how?: HowToWrite): Promise<T>;
 };
 
 type AnyWork = Exclude<Work<unknown[], unknown>, (...args: never) => unknown>;
@@ -236,14 +244,15 @@ export function makeVerbs<Port extends Verbs<Port>, Table extends VerbTable<Port
   works: Works<Port, Table>,
   { read, write }: Engine,
 ): Port {
-  const make = (line: VerbLine, { answer, run, patience }: AnyWork) => {
-    if (line.does === "read") return (...args: unknown[]) => read(run(...args));
+  const make = (line: VerbLine, { answer, run, patience, longest }: AnyWork) => {
+    if (line.does === "read") return (...args: unknown[]) => read(run(...args), line);
     if (line.does === "own") return run;
     // Async, so that it rejects where there is no job to make.
     const begin = async (...args: unknown[]) =>
       write(run(...args), {
         ...(line.carriesBody && { line: "intake", bytes: (args[0] as WithBody).body.length }),
         ...(patience !== undefined && { patience }),
+        ...(longest !== undefined && { longest }),
       });
     if (answer === undefined) return begin;
     return async (...args: unknown[]) => (await read(answer(...args))) ?? begin(...args);

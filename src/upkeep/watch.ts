@@ -1,5 +1,5 @@
 import { every } from "../platform/timing.ts";
-import type { Log } from "../ports.ts";
+import type { Clock, Log } from "../ports.ts";
 import { isPlausibleTime } from "../rules/plausible-time.ts";
 import type { Store } from "../store/store.ts";
 import type { SteadyClock } from "./steady-clock.ts";
@@ -86,4 +86,9 @@ export async function watch(
   }
   check();
   return every(WATCH_EVERY, clock, check);
+}
+
+/** Mirroring is off: all media that wait are skipped, in pieces that hold no event up. */
+export async function skipMedia(store: Pick<Store, "skipMedia">, clock: Clock): Promise<void> {
+  while ((await store.skipMedia(clock.now())).isMore);
 }

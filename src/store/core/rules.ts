@@ -88,7 +88,10 @@ const rulesOf = (settings: StoreSettings): Omit<Rules, keyof AuditVerbs> => ({
   settleUpload: (claimed, outcome, now) => about(claimed.videoId, (tx) => uploads.settle(tx, claimed, outcome, now)),
   settleDeletion: (claimed, outcome, now) =>
     about(claimed.videoId, (tx) => deletions.settle(tx, claimed, outcome, now)),
-  settleDelivery: (claimed, outcome, now) => about(claimed.videoId, (tx) => settling.settle(tx, claimed, outcome, now)),
+  settleDelivery: (claimed, outcome, now) => ({
+    ...about(claimed.videoId, (tx) => settling.settle(tx, claimed, outcome, now)),
+    judges: { endpoint: claimed.queue.slice("deliver/".length), fails: outcome.attempt.error !== null },
+  }),
   freeLeases: (now) =>
     job(async (tx) => {
       let freed = 0;
@@ -114,27 +117,33 @@ const rulesOf = (settings: StoreSettings): Omit<Rules, keyof AuditVerbs> => ({
       for (const id of mediumIds) await downloads.revive(tx, tx.ids.find("med", id), now);
     }),
   isSpooled: (mediumId) => job((tx) => downloads.isSpooled(tx, tx.ids.find("med", mediumId))),
-  raiseRisks: (now) => job((tx) => risks.raise(tx, now)),
+  raiseRisks: (now) => ({ ...job((tx) => risks.raise(tx, now)), only: ofMedia() }),
   nextRisk: () => job(risks.next),
   targetId: {
     answer: (place) => job((tx) => targets.known(tx, place)),
     run: (place, before) => job((tx) => targets.id(tx, place, before)),
   },
   targets: () => job(targets.list),
-  skipMedia: (now) => job((tx) => downloads.skipAll(tx, now)),
+  skipMedia: (now) => job((tx) => downloads.skipSome(tx, now)),
 
-  bringForward: (by, now) =>
-    job(async (tx) => {
-      meta.setSeenTime(tx, now);
-      for (const holder of HOLDERS) await holder.bringForward(tx, by, now);
-      taskRows.bringForward(tx, by);
-    }),
-  seenAt: (now) =>
-    job(async (tx) => {
-      for (const holder of HOLDERS) await holder.mendDue(tx, now);
-      taskRows.mendDue(tx, now);
-      return meta.replaceSeenTime(tx, now);
-    }),
+  bringForward: {
+    run: (by, now) =>
+      job(async (tx) => {
+        meta.setSeenTime(tx, now);
+        for (const holder of HOLDERS) await holder.bringForward(tx, by, now);
+        taskRows.bringForward(tx, by);
+      }),
+    longest: OF_ALL,
+  },
+  seenAt: {
+    run: (now) =>
+      job(async (tx) => {
+        for (const holder of HOLDERS) await holder.mendDue(tx, now);
+        taskRows.mendDue(tx, now);
+        return meta.replaceSeenTime(tx, now);
+      }),
+    longest: OF_ALL,
+  },
 
   event: (id) => job((tx) => events.show(tx, id)),
   eventBody: (id) => job((tx) => events.body(tx, id)),
@@ -190,12 +199,13 @@ const rulesOf = (settings: StoreSettings): Omit<Rules, keyof AuditVerbs> => ({
   counts: () => job(countAll),
   tallies: (wish) => job((tx) => tallies.read(tx, wish)),
   publicUrl: () => job(meta.readPublicUrl),
-  notePublicUrl: (url) => job((tx) => meta.writePublicUrl(tx, url)),
+  notePublicUrl: (url) => apart("meta", (tx) => meta.writePublicUrl(tx, url)),
   lastCheck: () => job(meta.readCheck),
-  noteCheck: (check) => job((tx) => meta.writeCheck(tx, check)),
+  noteCheck: (check) => apart("meta", (tx) => meta.writeCheck(tx, check)),
 });
 
 const ofMedia = (): Only => ({ claims: "media" });
+const nameOf = (only: Only) => ("claim" in only ? only.claim : "");
 
 const RESUMED = "resumed by an operator";
 
@@ -229,6 +239,12 @@ export function accepting(received: Received, settings: StoreSettings): Job<Acce
   };
 }
 
+/** What goes through all rows of a table may take as long, in milliseconds. */
+const OF_ALL = 600_000;
+
+/** While another relay claims the same it is asked again after this, in milliseconds. */
+const BUSY = 50;
+
 /** A claim makes a transaction only where something is due. */
 function claiming<Wish extends ClaimWish, J extends ClaimedJob>(
   nextDue: (tx: Tx, wish: Wish) => Promise<number | null>,
@@ -243,6 +259,8 @@ function claiming<Wish extends ClaimWish, J extends ClaimedJob>(
       }),
     run: (wish) => ({
       ...job(async (tx) => {
+        if (!tx.relay.isAlone && !(await tx.holdEndpoint(nameOf(only(wish)))))
+          return { jobs: [], nextDue: wish.now + BUSY };
         const found = await claim(tx, wish);
         const { jobs, ...more } = Array.isArray(found) ? { jobs: found } : found;
         // There may be more where the limit was reached.

@@ -89,8 +89,12 @@ export type Tx = {
    * Null: all, and nothing has changed.
    */
   hold(videos: number[]): Promise<ReadonlySet<number> | null>;
-  /** Whether no other relay claims deliveries to this endpoint until the transaction ends. */
+  /** Whether no other relay claims deliveries to this endpoint, or ("") work on media, until the transaction ends. */
   holdEndpoint(endpoint: string): Promise<boolean>;
+  /** Whether no other relay judges an answer of this endpoint until the transaction ends. */
+  holdAnswers(endpoint: string): Promise<boolean>;
+  /** Runs `work` while no other job of the transaction is in one of the same name. */
+  alone<T>(name: string, work: () => Promise<T>): Promise<T>;
   /**
    * The least id that a transaction under way may have given: all lesser ones that will ever be are seen by the statements after
    * this one. Ids beyond LIMIT are of a clock of the year 2248, and are beyond it. For a job that `isLive`.
@@ -120,6 +124,8 @@ export type Job<Result> = {
   readonly lock: Statement<[string], VideoRow> | null;
   /** What a job without `key` changes, where that is not anything: an engine of several relays locks that only. */
   readonly only?: Only;
+  /** Of a job that judges an answer: the endpoint's, and whether it failed. */
+  readonly judges?: { endpoint: string; fails: boolean };
   /** Each of its statements sees what was committed before it; what only reads is else shown one moment, by some engines. */
   readonly isLive?: true;
   run(tx: Tx, row: VideoRow | undefined): Promise<Result>;
@@ -130,7 +136,7 @@ export type Job<Result> = {
  * others that only jobs of the same table write.
  */
 export type Only = { claim: string } | { claims: "media" } | { table: Apart };
-export type Apart = "quarantine" | "sessions" | "alarms" | "link_secrets" | "audit";
+export type Apart = "quarantine" | "sessions" | "alarms" | "link_secrets" | "audit" | "titles" | "tasks" | "meta";
 
 /** A job read something, and when it wrote another relay had changed that: nothing of it is kept, and it runs anew. */
 export class Outdated extends Error {}

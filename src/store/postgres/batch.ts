@@ -4,17 +4,17 @@ import { type Job, job, sql, type Tx } from "../core/tx.ts";
 import { markOf, OtherLife, readMark } from "./epoch/life.ts";
 import { type IdBlocks, MoreIds } from "./ids.ts";
 import { JobTx } from "./job-tx.ts";
-import { type Kind, laneOf, locksOf, lockVideo } from "./locks.ts";
-import { createRounds } from "./rounds.ts";
+import { holdEndpoint, type Kind, laneOf, locksOf } from "./locks.ts";
+import { createRounds, type Rounds } from "./rounds.ts";
 import { toQuery } from "./statements.ts";
+import type { Answer } from "./wire/connection.ts";
 import { stateOf } from "./wire/errors.ts";
 import type { Transaction } from "./wire/transaction.ts";
 
 /** What a transaction offers beside its statements. */
-export type Surroundings = Omit<
-  Tx,
-  "get" | "all" | "changed" | "write" | "tally" | "count" | "ids" | "hold" | "holdEndpoint" | "horizon"
->;
+export type Surroundings = Omit<Tx, OfJob>;
+type OfJob = "get" | "all" | "changed" | "write" | "tally" | "count" | "ids" | "alone" | "horizon" | Holding;
+type Holding = "hold" | "holdEndpoint" | "holdAnswers";
 
 /** What became of one job. */
 export type Result = { value: unknown } | { error: unknown };
@@ -42,10 +42,13 @@ const BEGIN = sql<[string, number, string, number, number, number, number], { fi
 /** A statement before it has failed, a lock's: it was not begun. */
 const BEHIND_FAILURE = "25P02";
 
+/** Where the locks stand in a round: before all that jobs ask for. */
+const FIRST = -1;
+
 /**
- * Runs the jobs of a batch, those of different lanes side by side. All locks are taken in the first round, in one order, so that
- * no two stores wait for each other in a circle; what a job reads it reads after that, in statements of their own, and so sees
- * what was committed before it got its lock. Ids are drawn behind the locks, too (schema/numbers.ts).
+ * Runs the jobs of a batch, those of different lanes side by side. All locks that are waited for are taken in the first round
+ * (locks.ts); what a job reads it reads after that, in statements of their own, and so sees what was committed before it got
+ * its lock. Ids are drawn behind the locks, too (schema/numbers.ts).
  */
 export function createRunner(surroundings: Surroundings, blocks: IdBlocks, reading: Ids): Runner {
   class OwnTx extends JobTx {}
@@ -64,31 +67,28 @@ export function createRunner(surroundings: Surroundings, blocks: IdBlocks, readi
     async run(transaction, { kind, jobs }, { token, ids: each, at, node, mark }) {
       const rounds = createRounds(transaction);
       const lanes = lanesOf(jobs);
-      const locked = lanes.map((lane, place) => {
-        const locks = locksOf(
-          kind,
-          lane.map(({ job }) => job),
-        );
-        return locks.map((query) => rounds.ask(place, query)).at(-1)!;
-      });
+      const locked = locksOf(kind, jobs).map((query) => rounds.ask(FIRST, query));
+      const firsts = lanes.map(([first], lane) => askFirst(rounds, lane, kind, first!.job));
       const begin = rounds.ask(lanes.length, toQuery(BEGIN, [token, at, node, ...blocks.ask(each * jobs.length)]));
       // Ids are drawn under a lock of the session: one that was left within would keep it from all stores.
       begin.catch((error) => stateOf(error) !== BEHIND_FAILURE && transaction.cut(error));
-      const [answers, { rows: drawn }] = await Promise.all([Promise.all(locked), begin]);
+      const [answers, { rows: drawn }] = await Promise.all([Promise.all(firsts), begin, ...locked]);
       const { first, names } = drawn[0] as { first: number; names: Uint8Array };
       if (markOf(names) !== mark) throw new OtherLife();
       const ids = blocks.open(first, each, jobs.length);
 
       const sums = createSums();
+      const shared = { rounds, kind, turns: new Map() };
       const results: Result[] = [];
       async function runLane(lane: number): Promise<void> {
         for (const [place, { job, index }] of lanes[lane]!.entries()) {
-          const tx = new OwnTx({ rounds, lane, ids: ids.of(index), kind });
+          const first = answers[lane]?.rows[0];
+          const isHeld = kind === "claims" || kind === "media" ? first!.isHeld === 1 : null;
+          const tx = new OwnTx({ ...shared, lane, ids: ids.of(index), isHeld });
           try {
             // The job before it may have changed the row.
-            const isHeld = job.lock === null || (place === 0 && kind === "videos");
-            const { rows } = isHeld ? answers[lane]! : await rounds.ask(lane, lockVideo(job));
-            results[index] = { value: await runOne(tx, job, job.lock === null ? undefined : rows[0]) };
+            const row = place > 0 && job.lock !== null ? (await askRow(rounds, lane, job))!.rows[0] : first;
+            results[index] = { value: await runOne(tx, job, job.lock === null ? undefined : row) };
             tx.addUp(sums, surroundings.now());
           } catch (error) {
             results[index] = { error };
@@ -101,7 +101,7 @@ export function createRunner(surroundings: Surroundings, blocks: IdBlocks, readi
       try {
         await Promise.all(lanes.map((_, lane) => runLane(lane)));
         if (!sums.isEmpty() && !rounds.hasFailed()) {
-          await runOne(new OwnTx({ rounds, lane: 0, ids: reading, kind }), job(sums.write), undefined);
+          await runOne(new OwnTx({ ...shared, lane: 0, ids: reading, isHeld: null }), job(sums.write), undefined);
         }
         rounds.end();
       } finally {
@@ -112,7 +112,8 @@ export function createRunner(surroundings: Surroundings, blocks: IdBlocks, readi
 
     async read(transaction, job, mark) {
       const rounds = createRounds(transaction);
-      const tx = new OwnTx({ rounds, lane: 0, ids: reading, kind: "all" });
+      const within = { rounds, lane: 0, ids: reading, kind: "all", isHeld: null, turns: new Map() } as const;
+      const tx = new OwnTx(within);
       const look = async () => {
         const { rows } = await rounds.ask(0, readMark);
         if (markOf(rows[0]?.value) !== mark) throw new OtherLife();
@@ -127,6 +128,17 @@ export function createRunner(surroundings: Surroundings, blocks: IdBlocks, readi
       }
     },
   };
+}
+
+/** What the first job of a lane begins with: the row of its video, or whether its claims are held. */
+function askFirst(rounds: Rounds, lane: number, kind: Kind, job: Job<unknown>): Promise<Answer> | undefined {
+  return kind === "claims" || kind === "media"
+    ? rounds.ask(lane, holdEndpoint(laneOf(job)))
+    : askRow(rounds, lane, job);
+}
+
+function askRow(rounds: Rounds, lane: number, { lock, key }: Job<unknown>): Promise<Answer> | undefined {
+  return lock === null ? undefined : rounds.ask(lane, toQuery(lock, [key!]));
 }
 
 /** The jobs of each lane, in the order of the lanes' names; `index`: which one of all it is. */

@@ -3,13 +3,19 @@ import type { Ids } from "../core/rows/ids.ts";
 import type { Sums } from "../core/rows/tallies.ts";
 import type { Statement, Value } from "../core/tx.ts";
 import type { Counted, TallyKind } from "../counts.ts";
-import { holdVideos, horizon, type Kind, tryEndpoint } from "./locks.ts";
+import { holdAnswers, holdEndpoint, holdVideos, horizon, type Kind } from "./locks.ts";
 import type { Rounds } from "./rounds.ts";
 import { toQuery } from "./statements.ts";
 import type { Answer, Query } from "./wire/connection.ts";
 
-/** What a job's transaction is: `lane`: where its statements stand in a round; `kind`: what it has locked. */
-export type Within = { rounds: Rounds; lane: number; ids: Ids; kind: Kind };
+/**
+ * What a job's transaction is: `lane`: where its statements stand in a round; `kind`: what it has locked. `isHeld`: of a job that
+ * claims, whether no other transaction does so; null: of other jobs.
+ */
+export type Within = { rounds: Rounds; lane: number; ids: Ids; kind: Kind; isHeld: boolean | null; turns: Turns };
+
+/** What jobs of the transaction do one after the other, by its name: when the last of them ends. */
+export type Turns = Map<string, Promise<unknown>>;
 
 /** The `tx` of one job, but for what surrounds all of them. */
 export class JobTx {
@@ -58,8 +64,24 @@ export class JobTx {
   }
 
   async holdEndpoint(endpoint: string): Promise<boolean> {
-    const { rows } = await this.#ask(tryEndpoint(endpoint));
+    if (this.#within.isHeld !== null) return this.#within.isHeld;
+    const { rows } = await this.#ask(holdEndpoint(endpoint));
     return rows[0]!.isHeld === 1;
+  }
+
+  async holdAnswers(endpoint: string): Promise<boolean> {
+    return (await this.#ask(holdAnswers(endpoint))).rows.length > 0;
+  }
+
+  alone<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const { turns } = this.#within;
+    const done = (turns.get(name) ?? Promise.resolve()).then(work);
+    // A failure is that of its job; the others find it where they ask.
+    turns.set(
+      name,
+      done.catch(() => {}),
+    );
+    return done;
   }
 
   async horizon(): Promise<number> {

@@ -1,15 +1,17 @@
 import { LIMIT } from "../core/rows/numbers.ts";
-import { type Job, type Statement, sql } from "../core/tx.ts";
+import { type Job, sql } from "../core/tx.ts";
+import { LOCK } from "./schema/locks.ts";
 import { toQuery } from "./statements.ts";
 import type { Query } from "./wire/connection.ts";
 
-// What a transaction locks before its jobs begin. Transactions that could wait for each other ask in one order: first one of
-// these, then rows.
+// What a transaction locks before its jobs begin. All of them ask in one order, so that no two wait for each other in a circle:
+// first for some videos or for all, then for what is apart, then for videos, and then for endpoints, by their names. Later they wait for nothing
+// that another one may have: what is in other hands is left out.
 
 /**
  * What the jobs of one transaction are about. `videos`: each about one; `claims`: each about the deliveries to one endpoint;
- * `media`: claims of work on media; `apart`: about rows that no other kind writes; `all`: about more than that, while no other
- * transaction changes a video.
+ * `media`: work on media; `apart`: about rows that no other kind writes, and videos that it holds; `all`: about more than that,
+ * while no other transaction runs.
  */
 export type Kind = "videos" | "claims" | "media" | "apart" | "all";
 
@@ -25,21 +27,24 @@ export function laneOf({ key, only }: Job<unknown>): string {
   return key ?? (only !== undefined && "claim" in only ? only.claim : "");
 }
 
-// Until the transaction has ended no other store is at the video. One that is new has no row: then its first event is the lock.
-const VIDEO = sql<[string]>("SELECT id FROM videos WHERE video_id = ? FOR UPDATE");
-// It waits for every transaction that has asked for a video, and they for it; reads go on.
-const ALL_VIDEOS = sql<[]>("LOCK TABLE videos IN EXCLUSIVE MODE");
-// What will ask for some does so before anything else that a transaction of ALL_VIDEOS may want.
-const SOME_VIDEOS = sql<[]>("LOCK TABLE videos IN ROW SHARE MODE");
-// Claims of deliveries to it, or ("") of work on media, come one after the other.
-const ENDPOINT = sql<[string]>("SELECT pg_advisory_xact_lock(2004446331, hashtext(?))");
-const TRY_ENDPOINT = sql<[string], { isHeld: number }>(
-  `SELECT CASE WHEN pg_try_advisory_xact_lock(2004446331, hashtext(?)) THEN 1 ELSE 0 END AS "isHeld"`,
+// Not a lock of a table: VACUUM would wait for that, and keep others waiting.
+const SOME = sql<[]>(`SELECT pg_advisory_xact_lock_shared(${LOCK.all}, 0)`);
+// What comes after one that waits, waits too: so it does so for a moment, and then lets others go first.
+const ALL = sql<[]>(`SELECT set_config('lock_timeout', '1s', true), pg_advisory_xact_lock(${LOCK.all}, 0)`);
+const TABLE = sql<[string]>(`SELECT pg_advisory_xact_lock(${LOCK.apart}, hashtext(?))`);
+const VIDEOS = sql<[string]>("SELECT hold_videos(CAST(? AS text[]))");
+// Who judges an answer of an endpoint writes its row: of a failure, or where there was one.
+const ANSWERS = sql<[string, string]>(
+  `SELECT id FROM endpoints WHERE id = ANY(CAST(? AS text[]))
+     AND (id = ANY(CAST(? AS text[])) OR health IS NOT NULL OR gone <> 0 OR probing IS NOT NULL) ORDER BY id FOR UPDATE`,
 );
-// Who judges an answer of the endpoint writes it.
-const ENDPOINT_ROW = sql<[string]>("SELECT id FROM endpoints WHERE id = ? FOR UPDATE");
+const FREE_ANSWERS = sql<[string]>("SELECT id FROM endpoints WHERE id = ? FOR UPDATE SKIP LOCKED");
+// Claims of deliveries to it, or ("") of work on media, come one after the other.
+const ENDPOINT = sql<[string], { isHeld: number }>(
+  `SELECT CASE WHEN pg_try_advisory_xact_lock(${LOCK.endpoint}, hashtext(?)) THEN 1 ELSE 0 END AS "isHeld"`,
+);
 // What another store is at is left out: a claim waits for no video.
-const VIDEOS = sql<[string], { id: number }>(
+const FREE_VIDEOS = sql<[string], { id: number }>(
   "SELECT id FROM videos WHERE id = ANY(CAST(? AS int8[])) ORDER BY id FOR UPDATE SKIP LOCKED",
 );
 
@@ -49,44 +54,40 @@ const GIVEN = sql<[], { id: number }>("SELECT last_value AS id FROM ids");
 // it holds those of all ids up to there, and before the ends of those that it does not hold are seen.
 const UNDER_WAY = sql<[number], { id: number }>(
   `SELECT coalesce(min((classid::int8 << 32) | objid::int8), ?) AS id FROM pg_locks
-   WHERE locktype = 'advisory' AND objsubid = 1 AND classid::int8 > 0
+   WHERE locktype = 'advisory' AND objsubid = 1
      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
 );
 
-/** What the first job of a lane is locked by; the last of them gives its row, where it asks for one. */
+/** What the jobs of a transaction are locked by, in this order. */
 export function locksOf(kind: Kind, jobs: Job<unknown>[]): Query[] {
-  const [first] = jobs;
-  if (kind === "all") return [toQuery(ALL_VIDEOS, [])];
-  if (kind === "videos") return [lockVideo(first!)];
-  if (kind === "media") return [toQuery(SOME_VIDEOS, []), toQuery(ENDPOINT, [""])];
-  if (kind === "claims") {
-    const endpoint = laneOf(first!);
-    return [toQuery(SOME_VIDEOS, []), toQuery(ENDPOINT, [endpoint]), toQuery(ENDPOINT_ROW, [endpoint])];
+  if (kind === "all") return [toQuery(ALL, [])];
+  const some = toQuery(SOME, []);
+  if (kind === "videos") {
+    const locks = [some, toQuery(VIDEOS, [listed(jobs.map(({ key }) => key!))])];
+    const judged = jobs.flatMap(({ judges }) => judges ?? []);
+    if (judged.length === 0) return locks;
+    const [all, failing] = [judged, judged.filter(({ fails }) => fails)].map((some) =>
+      listed(some.map((one) => one.endpoint)),
+    );
+    return [...locks, toQuery(ANSWERS, [all!, failing!])];
   }
-  const tables = new Set(jobs.map(({ only }) => (only as { table: string }).table));
-  return [...tables]
-    .sort()
-    .map((table) => ({ name: "", text: `LOCK TABLE ${table} IN SHARE ROW EXCLUSIVE MODE`, values: [] }));
+  if (kind === "apart") {
+    const tables = new Set(jobs.map(({ only }) => (only as { table: string }).table));
+    return [some, ...[...tables].sort().map((table) => toQuery(TABLE, [table]))];
+  }
+  return [some];
 }
 
-export function lockVideo({ key, lock }: Job<unknown>): Query {
-  return lock === null ? toQuery(VIDEO, [key!]) : toQuery(forUpdate(lock), [key!]);
-}
+/** An array, each of these once, in their order. */
+const listed = (texts: string[]) => `{${[...new Set(texts)].sort().map(quoted).join()}}`;
+const quoted = (text: string) => `"${text.replace(/["\\]/g, "\\$&")}"`;
 
-export const holdVideos = (videos: number[]): Query => toQuery(VIDEOS, [`{${videos.join()}}`]);
+/** Whether claims of this lane are held: no other transaction claims any until this one ends. */
+export const holdEndpoint = (endpoint: string): Query => toQuery(ENDPOINT, [endpoint]);
+
+export const holdAnswers = (endpoint: string): Query => toQuery(FREE_ANSWERS, [endpoint]);
+
+export const holdVideos = (videos: number[]): Query => toQuery(FREE_VIDEOS, [`{${videos.join()}}`]);
 
 /** The horizon is the least that these two, asked in this order, give: behind the id of the first, and at the other's. */
 export const horizon = (): [given: Query, underWay: Query] => [toQuery(GIVEN, []), toQuery(UNDER_WAY, [LIMIT + 1])];
-
-export const tryEndpoint = (endpoint: string): Query => toQuery(TRY_ENDPOINT, [endpoint]);
-
-const locking = new WeakMap<object, Statement>();
-
-function forUpdate(lock: NonNullable<Job<unknown>["lock"]>): Statement {
-  let statement = locking.get(lock);
-  if (statement === undefined) {
-    statement = sql(`${lock.text} FOR UPDATE`);
-    locking.set(lock, statement);
-  }
-  return statement;
-}

@@ -15,7 +15,8 @@ import { createLife, OtherLife } from "./epoch/life.ts";
 import { endOlder } from "./epoch/programs.ts";
 import { createRecall } from "./epoch/recall.ts";
 import { createIdBlocks, MoreIds, noIds } from "./ids.ts";
-import { createQueue, PATIENCE } from "./queue.ts";
+import type { Kind } from "./locks.ts";
+import { createQueue } from "./queue.ts";
 import * as receipts from "./receipts.ts";
 import { noBackups } from "./relays/no-backups.ts";
 import { ensureNode, readNode } from "./relays/node.ts";
@@ -26,9 +27,8 @@ import { indexWork, titles } from "./titles.ts";
 import { CommitInDoubt, isTrouble } from "./wire/errors.ts";
 import type { Wire } from "./wire/open.ts";
 
-/** How many ids a job draws with its transaction; more where that is not enough. */
-const IDS = 16;
-const IDS_OF_MANY = 256;
+/** How many ids a job draws with its transaction; more where that is not enough. Most that claim need none. */
+const IDS: Record<Kind, number> = { videos: 16, claims: 1, media: 4, apart: 4, all: 256 };
 
 const SIZE = sql<[], { bytes: number }>("SELECT pg_database_size(current_database()) AS bytes");
 const MARK = "SELECT coalesce(sum(value), 0) AS mark FROM counts WHERE name = 'commits'";
@@ -99,11 +99,11 @@ async function openOn(
   let droppedAt = clock.now();
   let isDropping = false;
 
-  async function commit(batch: Batch): Promise<Result[]> {
-    let ids = batch.kind === "videos" ? IDS : IDS_OF_MANY;
+  async function commit(batch: Batch, until: number): Promise<Result[]> {
+    let ids = IDS[batch.kind];
     for (;;) {
       try {
-        return await commitOnce(batch, ids);
+        return await commitOnce(batch, ids, until);
       } catch (error) {
         if (error instanceof OtherLife) await readLife();
         else if (error instanceof MoreIds) ids *= 16;
@@ -112,24 +112,27 @@ async function openOn(
     }
   }
 
-  async function commitOnce(batch: Batch, ids: number): Promise<Result[]> {
+  async function commitOnce(batch: Batch, ids: number, until: number): Promise<Result[]> {
     // One for each try.
     const token = receipts.newToken(random);
     let results: Result[] | null = null;
     try {
-      await wire.transaction(async (transaction) => {
-        // What the rings hold may have been changed by other stores.
-        forgetSizes(memory.rings);
-        const { mark } = life.now();
-        results = await runner.run(transaction, batch, { token, ids, at: clock.now(), node, mark });
-      });
+      await wire.transaction(
+        async (transaction) => {
+          // What the rings hold may have been changed by other stores.
+          forgetSizes(memory.rings);
+          const { mark } = life.now();
+          results = await runner.run(transaction, batch, { token, ids, at: clock.now(), node, mark });
+        },
+        { within: until - clock.elapsed() },
+      );
       life.touch(clock.now());
       return results!;
     } catch (error) {
       blocks.forget();
       if (!(error instanceof CommitInDoubt) || results === null) throw error;
       // Where that cannot be known for as long as callers wait, none of them is tried again.
-      if (await receipts.wasCommitted(wire, token, { clock, patience: PATIENCE })) return results;
+      if (await receipts.wasCommitted(wire, token, { clock, until })) return results;
       throw error;
     }
   }
@@ -164,13 +167,12 @@ async function openOn(
     }
   }
 
-  const read: Engine["read"] = async (job) => {
+  const read: Engine["read"] = async (job, { beside = false } = {}) => {
+    const how = { readonly: job.isLive !== true, isLong: beside };
     for (;;) {
       const { mark } = life.now();
       try {
-        return await wire.transaction((transaction) => runner.read(transaction, job, mark), {
-          readonly: job.isLive !== true,
-        });
+        return await wire.transaction((transaction) => runner.read(transaction, job, mark), how);
       } catch (error) {
         if (!(error instanceof OtherLife)) throw error;
         await readLife();
@@ -187,7 +189,7 @@ async function openOn(
     indexTitles: indexWork,
     ...relayWorks({ wire, clock, node }, { read, write }),
     skipMedia: (now) =>
-      job(async (tx) => ((await othersMirror(tx, node, now)) ? undefined : downloads.skipAll(tx, now))),
+      job(async (tx) => ((await othersMirror(tx, node, now)) ? { isMore: false } : downloads.skipSome(tx, now))),
     changeMark: async () => (await look()).mark,
     look,
     async forgetVideo(videoId, now, actor) {

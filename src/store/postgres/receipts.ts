@@ -38,22 +38,27 @@ export const DROP_EVERY = 600_000;
 
 export const newToken = (random: Random) => Buffer.from(random.bytes(16)).toString("hex");
 
+/** Who has just lost an answer asks for this long at least, in milliseconds. */
+const LEAST = 500;
+
 /**
  * Whether the transaction with this receipt was committed; if it was not it never will be. It is asked until there is an answer,
- * for `patience` milliseconds: then RelayError("store_unavailable").
+ * or until then (`clock.elapsed`): RelayError("store_unavailable").
  */
 export async function wasCommitted(
   wire: Pick<Wire, "transaction">,
   token: string,
-  { clock, patience }: { clock: Clock; patience: number },
+  { clock, until }: { clock: Clock; until: number },
 ): Promise<boolean> {
-  const until = clock.elapsed() + patience;
+  const end = Math.max(until, clock.elapsed() + LEAST);
   for (;;) {
     try {
-      const { rows } = await wire.transaction((transaction) => transaction.query(toQuery(ASK, [token, clock.now()])));
+      const ask = toQuery(ASK, [token, clock.now()]);
+      const within = Math.max(1, end - clock.elapsed());
+      const { rows } = await wire.transaction((transaction) => transaction.query(ask), { within });
       return (rows[0] as { is_commit: number }).is_commit === 1;
     } catch (error) {
-      if (clock.elapsed() >= until) {
+      if (clock.elapsed() >= end) {
         const why = `it is not known whether it was committed: ${errorLine(error)}`;
         throw new RelayError("store_unavailable", why, { cause: error });
       }

@@ -1,6 +1,7 @@
+import { held } from "../core/rows/held.ts";
 import { when } from "../core/rows/merge.ts";
 import type { Titles } from "../core/titles/titles.ts";
-import { type Job, job, sql, type Tx } from "../core/tx.ts";
+import { about, apart, type Job, job, sql, type Tx } from "../core/tx.ts";
 
 // Titles are written in lower case beside, some time after they have changed: until then what has changed is looked through.
 
@@ -51,11 +52,13 @@ export const titles: Titles = {
 export const indexWork = {
   answer: (): Job<{ isMore: boolean } | undefined> =>
     job(async (tx) => ((await tx.get(SOME, [1])) === undefined ? { isMore: false } : undefined)),
-  run: (videoId?: string): Job<{ isMore: boolean }> => job((tx) => index(tx, videoId)),
+  run: (videoId?: string): Job<{ isMore: boolean }> =>
+    videoId === undefined
+      ? apart("titles", async (tx) => index(tx, await held(tx, PER_PIECE, (most) => tx.all(SOME, [most]))))
+      : about(videoId, async (tx) => index(tx, await tx.all(OF, [videoId]))),
 };
 
-async function index(tx: Tx, videoId: string | undefined): Promise<{ isMore: boolean }> {
-  const rows = videoId === undefined ? await tx.all(SOME, [PER_PIECE]) : await tx.all(OF, [videoId]);
+function index(tx: Tx, rows: Due[]): { isMore: boolean } {
   for (const { video, title } of rows) {
     if (title === null) tx.write(TAKE_OUT, [video]);
     else tx.write(PUT, [video, title.toLowerCase()]);

@@ -39,6 +39,8 @@ const ONE_RELAY = {
   claimsFrom: () => 0,
   hold: async () => null,
   holdEndpoint: async () => true,
+  holdAnswers: async () => true,
+  alone: <T>(_: string, work: () => Promise<T>) => work(),
   horizon: async () => LIMIT + 1,
 };
 

@@ -1,37 +1,21 @@
 import assert from "node:assert/strict";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import type { DeliveryJob } from "../../../src/model/delivery.ts";
 import { openPostgresStore, type Way } from "../../../src/store/postgres/open.ts";
 import { CommitInDoubt } from "../../../src/store/postgres/wire/errors.ts";
 import type { Wire } from "../../../src/store/postgres/wire/open.ts";
 import { settingsOf } from "../../../src/store/settings.ts";
-import { type Bench, bench, plain, ready, remove, video } from "../../contracts/store.ts";
+import { type Bench, plain, ready, remove, video } from "../../contracts/store.ts";
 import { configIn } from "../../support/config.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { answered } from "../../support/outcomes.ts";
-import { type TestClock, testClock, testPorts } from "../../support/ports.ts";
+import { testPorts } from "../../support/ports.ts";
 import { noPostgres, testDatabase } from "../../support/postgres.ts";
 import { wireTo } from "../../support/postgres-store.ts";
+import { openStores, passing, pausing } from "../../support/postgres-stores.ts";
 import { waitFor } from "../../support/wait.ts";
 
 const skip = noPostgres;
-
-type Options = { input?: Parameters<typeof configIn>[1]; wire?(wire: Wire, nth: number): Way };
-
-/** Stores of some data folders on one database, opened at once. */
-async function openStores(t: TestContext, count: number, { input = plain(), wire = (one) => one }: Options = {}) {
-  const { url, server, name } = await testDatabase(t);
-  const clock = testClock();
-  const open = async (_: unknown, nth: number): Promise<Bench> => {
-    const config = configIn(tempFolder(t), input);
-    const opening = { dataDir: config.dataDir, settings: settingsOf(config) };
-    const store = await openPostgresStore(opening, wire(await wireTo(url), nth), testPorts(clock), { role: "relay" });
-    t.after(() => store.close());
-    return bench(store, clock, config, () => Promise.reject(new Error("it is opened once")));
-  };
-  const stores = await Promise.all(Array.from({ length: count }, open));
-  return { stores, clock, url, ask: (text: string) => server.ask(text, name) };
-}
 
 const idsOf = (jobs: { id: string }[]) => jobs.map(({ id }) => id);
 
@@ -121,8 +105,14 @@ test("an endpoint's concurrency holds for all stores together", { skip }, async 
   const { stores, clock } = await openStores(t, 2, { input: plain({ concurrency: 4 }) });
   const [one, other] = stores as [Bench, Bench];
   for (let n = 0; n < 12; n++) await one.post(remove(`v${n}`));
-  const claim = async ({ store }: Bench, limit: number) =>
-    (await store.claimDeliveries({ endpoint: "cms", now: clock.now(), limit, leaseFor: 30_000 })).jobs;
+  const claim = async ({ store }: Bench, limit: number) => {
+    for (;;) {
+      const wish = { endpoint: "cms", now: clock.now(), limit, leaseFor: 30_000 };
+      const { jobs, nextDue } = await store.claimDeliveries(wish);
+      // The other one is claiming just now.
+      if (jobs.length > 0 || nextDue === null || nextDue <= clock.now()) return jobs;
+    }
+  };
   const [mine, theirs] = await Promise.all([claim(one, 3), claim(other, 4)]);
   assert.equal(mine.length + theirs.length, 4);
   const [holder, jobs] = mine.length > 0 ? [one, mine] : [other, theirs];
@@ -257,41 +247,6 @@ test("a reader of the feed misses nothing and gets nothing twice while two store
   assert.deepEqual(read, [...written].sort());
 });
 
-/** A wire that waits, once after `begin`: before a statement, or before COMMIT. */
-function pausing(before: RegExp | "COMMIT") {
-  let waits = false;
-  const [isThere, mayGoOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-  async function pause(): Promise<void> {
-    if (!waits) return;
-    waits = false;
-    isThere.resolve();
-    await mayGoOn.promise;
-  }
-  const wire = (real: Wire): Way => ({
-    ...real,
-    transaction: (work, how) =>
-      real.transaction(async (transaction) => {
-        const result = await work({
-          ...transaction,
-          async query(query) {
-            if (before !== "COMMIT" && before.test(query.text)) await pause();
-            return transaction.query(query);
-          },
-        });
-        if (before === "COMMIT") await pause();
-        return result;
-      }, how),
-  });
-  return {
-    wire,
-    begin() {
-      waits = true;
-      return isThere.promise;
-    },
-    goOn: () => mayGoOn.resolve(),
-  };
-}
-
 test("a reader of the feed that pauses while one store draws its ids and another commits greater ones misses neither", {
   skip,
 }, async (t) => {
@@ -350,19 +305,6 @@ function losing(isCommitted: boolean) {
       loses = true;
     },
   };
-}
-
-/** Time passes, so that what waits before it tries again goes on. */
-async function passing<T>(clock: TestClock, work: Promise<T>): Promise<T> {
-  let isOver = false;
-  const ended = work.finally(() => {
-    isOver = true;
-  });
-  while (!isOver) {
-    await clock.advance(1);
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-  return ended;
 }
 
 for (const isCommitted of [true, false]) {

@@ -114,18 +114,19 @@ export async function claim(tx: Tx, wish: ClaimWish & { endpoint: string }): Pro
   const standing = await endpoints.read(tx, endpoint);
   if (endpoints.isPaused(standing)) return [];
   if (standing.health?.breaker) return probe(tx, standing, wish);
-  const limit = Math.min(await room(tx, standing, wish), pace.room(tx, standing, now));
+  const own = await pace.read(tx, standing.choice, endpoint, now);
+  const limit = Math.min(await room(tx, standing, wish), pace.room(own, now));
   const isErasing = await erasures.isAny(tx);
   const jobs: DeliveryJob[] = [];
   let looks = 0;
   for (; jobs.length < limit && looks < MAX_LOOKS; looks++) {
-    const rows = await held(tx, () => tx.all(DUE, [endpoint, now, limit - jobs.length]));
+    const rows = await held(tx, limit - jobs.length, (most) => tx.all(DUE, [endpoint, now, most]));
     if (rows.length === 0) break;
     for (const row of rows) {
       if (await mayGo(tx, row, isErasing, now)) jobs.push(await lease(tx, row, now, wish.leaseFor));
     }
   }
-  pace.use(tx, endpoint, standing, { count: jobs.length, now });
+  pace.use(tx, endpoint, own, { count: jobs.length, now });
   return jobs.length < limit && looks === MAX_LOOKS ? { jobs, isMore: true } : jobs;
 }
 
@@ -147,18 +148,19 @@ async function mayGo(tx: Tx, row: DeliveryRow, isErasing: boolean, now: number):
  * While its breaker is open an endpoint gets one attempt at a time, when the breaker says so: of the head whose last attempt
  * is longest ago.
  */
-async function probe(tx: Tx, { health, probing }: Standing, wish: ClaimWish & { endpoint: string }): Promise<Found> {
+async function probe(tx: Tx, standing: Standing, wish: ClaimWish & { endpoint: string }): Promise<Found> {
   const { endpoint, now, limit, leaseFor } = wish;
-  if (limit === 0 || health!.breaker!.dueAt > now || (await isProbing(tx, probing, now))) return [];
-  for (const row of await held(tx, () => tx.all(LAPSED, [endpoint, now]))) await lanes.free(tx, row, now);
+  const { health = null, probing = null } = (await whileHeld(tx, endpoint, standing)) ?? {};
+  if (limit === 0 || !health?.breaker || health.breaker.dueAt > now || (await isProbing(tx, probing, now))) return [];
+  for (const row of await held(tx, MOST_TRIED, () => tx.all(LAPSED, [endpoint, now]))) await lanes.free(tx, row, now);
   const isErasing = await erasures.isAny(tx);
   for (let looks = 0; ; looks++) {
     if (looks === MAX_LOOKS) return { jobs: [], isMore: true };
-    const [row] = await held(tx, () => tx.all(UNTRIED, [endpoint, now, 1]));
+    const [row] = await held(tx, 1, (most) => tx.all(UNTRIED, [endpoint, now, most]));
     if (row === undefined) break;
     if (await mayGo(tx, row, isErasing, now)) return [await begin(row)];
   }
-  for (const row of await held(tx, () => tx.all(TRIED, [endpoint, now, now, MOST_TRIED]))) {
+  for (const row of await held(tx, MOST_TRIED, (most) => tx.all(TRIED, [endpoint, now, now, most]))) {
     if (isErasing && (await erasures.covers(tx, row))) await lanes.drop(tx, row, ERASED, now);
     else if (await lanes.leads(tx, row)) return [await begin(row)];
     // More of those behind others than are looked at would hide what may be sent.
@@ -170,6 +172,12 @@ async function probe(tx: Tx, { health, probing }: Standing, wish: ClaimWish & { 
     endpoints.setProbing(tx, endpoint, row.id);
     return lease(tx, row, now, leaseFor);
   }
+}
+
+/** How an endpoint stands until the transaction ends; null: another relay is just about to judge an answer of it. */
+async function whileHeld(tx: Tx, endpoint: string, standing: Standing): Promise<Standing | null> {
+  if (tx.relay.isAlone) return standing;
+  return (await tx.holdAnswers(endpoint)) ? endpoints.read(tx, endpoint) : null;
 }
 
 /** Whether a probe is under way. One whose lease has run out is not known to be. */
@@ -216,7 +224,10 @@ export async function nextDue(tx: Tx, endpoint: string): Promise<number | null> 
   if (endpoints.isPaused(standing) || due === null) return null;
   const { health, probing } = standing;
   const from = tx.claimsFrom(tx.now());
-  if (!health?.breaker) return Math.max(from, due, pace.from(tx, standing, tx.now()));
+  if (!health?.breaker) {
+    const own = await pace.read(tx, standing.choice, endpoint, tx.now());
+    return Math.max(from, due, pace.from(own));
+  }
   const [asked, running] = await Promise.all([
     tx.get(FIRST_ASKED, [endpoint]),
     probing === null ? undefined : tx.get(BY_ID, [probing]),

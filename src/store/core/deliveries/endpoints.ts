@@ -15,14 +15,9 @@ type EndpointRow = {
   gone: number;
   health: string | null;
   probing: number | null;
-  /** Only where several relays share the store. */
-  next_start?: number;
 };
 
-/**
- * What an endpoint is held to: `choice` is null for one that is in the config no longer. `nextStart`: when the next delivery may
- * begin, by the rate that several relays keep together.
- */
+/** What an endpoint is held to: `choice` is null for one that is in the config no longer. */
 export type Standing = {
   choice: EndpointSettings | null;
   pausedAt: number | null;
@@ -30,8 +25,10 @@ export type Standing = {
   gone: number;
   health: Health | null;
   probing: number | null;
-  nextStart: number;
 };
+
+type Judgement = Pick<Standing, "gone" | "health" | "probing">;
+type Answered = Omit<Judged, "video" | "isProbe">;
 
 // The state of endpoints. One of which nothing is known has no row.
 
@@ -60,7 +57,7 @@ const BRING_TURN_FORWARD = sql<[number, number, string, number]>(
 );
 
 const writeHealth = (health: Health | null) => health && JSON.stringify(health);
-const before = ({ gone, health, probing }: Standing) => [gone, writeHealth(health), probing] as const;
+const columnsOf = ({ gone, health, probing }: Judgement) => [gone, writeHealth(health), probing] as const;
 const readHealth = (text: string | null) => JSON.parse(text ?? "null") as Health | null;
 
 export function choiceOf(tx: Tx, endpoint: string): EndpointSettings | null {
@@ -81,7 +78,6 @@ export async function read(tx: Tx, endpoint: string): Promise<Standing> {
     gone: row?.gone ?? 0,
     health: readHealth(row?.health ?? null),
     probing: row?.probing ?? null,
-    nextStart: row?.next_start ?? 0,
   };
 }
 
@@ -98,27 +94,44 @@ export async function judge(
   tx: Tx,
   row: DeliveryRow,
   standing: Standing,
-  answer: Omit<Judged, "video" | "isProbe">,
-  { now, concurrency }: { now: number; concurrency: number },
-): Promise<{ counted: boolean; change: "opened" | "closed" | null; pauses: boolean }> {
-  const { endpoint, video } = row;
-  const isProbe = standing.probing === row.id;
-  const { health, counted, change } = judgeHealth(standing.health, { ...answer, video, isProbe }, { now, concurrency });
+  answer: Answered,
+  how: { now: number; concurrency: number },
+): Promise<Verdict> {
+  const before = judged(row, standing, answer, how);
+  if (!before.isChanged) return before.verdict;
+  // Answers of one endpoint are judged one after the other: each by what the one before it has changed.
+  return tx.alone(`endpoint/${row.endpoint}`, async () => {
+    const present = tx.relay.isAlone ? standing : await read(tx, row.endpoint);
+    const { isChanged, next, verdict } = present === standing ? before : judged(row, present, answer, how);
+    if (!isChanged) return verdict;
+    const values = [row.endpoint, ...columnsOf(next), ...columnsOf(present)] as const;
+    // Another relay has changed it meanwhile.
+    if ((await tx.changed(SET_JUDGED, [...values])) === 0) throw new Outdated(`endpoint ${row.endpoint}`);
+    if (verdict.pauses) tx.write(SET_PAUSED, [row.endpoint, how.now, GONE]);
+    return verdict;
+  });
+}
+
+type Verdict = { counted: boolean; change: "opened" | "closed" | null; pauses: boolean };
+
+/** What an answer makes of an endpoint that stands so. */
+function judged(
+  { id, video }: DeliveryRow,
+  standing: Standing,
+  answer: Answered,
+  how: { now: number; concurrency: number },
+): { isChanged: boolean; next: Judgement; verdict: Verdict } {
+  const isProbe = standing.probing === id;
+  const { health, counted, change } = judgeHealth(standing.health, { ...answer, video, isProbe }, how);
   // Attempts that were under way when it was paused: their answers leave the pause as it is.
   // A notice may be about no video: it is none of the two that are asked for.
   const isCounted = standing.pausedAt === null && answer.kind !== "none" && video !== NO_VIDEO;
   const { gone, pauses } = isCounted
     ? countGone(standing.gone, video, answer.status)
     : { gone: standing.gone, pauses: false };
-  const probing = isProbe ? null : standing.probing;
-  if (health !== standing.health || gone !== standing.gone || probing !== standing.probing) {
-    const judged = [endpoint, gone, writeHealth(health), probing] as const;
-    const changed = await tx.changed(SET_JUDGED, [...judged, ...before(standing)]);
-    // Answers of two relays at once: each has judged by what the other has changed meanwhile.
-    if (changed === 0) throw new Outdated(`endpoint ${endpoint}`);
-  }
-  if (pauses) tx.write(SET_PAUSED, [endpoint, now, GONE]);
-  return { counted, change, pauses };
+  const next = { health, gone, probing: isProbe ? null : standing.probing };
+  const isChanged = health !== standing.health || gone !== standing.gone || next.probing !== standing.probing;
+  return { isChanged: isChanged || pauses, next, verdict: { counted, change, pauses } };
 }
 
 /** The endpoint works again: what failed because of it is due now, though not before it asked for. */

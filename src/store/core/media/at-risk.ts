@@ -1,5 +1,6 @@
 import { nextRisk, riskShare } from "../../../rules/at-risk.ts";
 import * as notices from "../deliveries/notices.ts";
+import { held } from "../rows/held.ts";
 import { sql, type Tx } from "../tx.ts";
 import { type MediumRow, SHOWN_MEDIUM } from "./rows.ts";
 
@@ -22,7 +23,7 @@ export async function raise(
   now: number,
 ): Promise<{ mediumId: string; videoId: string; kind: string; share: number }[]> {
   const raised = [];
-  for (const row of await tx.all(DUE, [now, AT_ONCE])) {
+  for (const row of await held(tx, AT_ONCE, (most) => tx.all(DUE, [now, most]))) {
     const life = { linkedAt: row.linked_at, deadline: row.deadline, now };
     const share = riskShare(life);
     tx.write(MOVE, [nextRisk(life), row.id]);

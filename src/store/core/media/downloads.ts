@@ -19,6 +19,9 @@ const MAX_HOSTS = 200;
 /** At most this many media that were skipped while mirroring was off are taken up in one claim. */
 const TAKEN_UP_AT_ONCE = 100;
 
+/** At most this many media are skipped in one transaction. */
+const SKIPPED_AT_ONCE = 100;
+
 // Claims and settles downloads.
 
 const FIRST_TRIES = sql<[string, number], MediumRow>(
@@ -48,7 +51,9 @@ const RENEW = sql<[number, number, number]>(
   "UPDATE media SET due = ? WHERE id = ? AND claims = ? AND state = 'running'",
 );
 // What is in the spool is secured: its upload goes on.
-const UNSETTLED = sql<[], MediumRow>("SELECT * FROM media WHERE state IN ('pending', 'running') AND spooled IS NULL");
+const UNSETTLED = sql<[number], MediumRow>(
+  "SELECT * FROM media WHERE state IN ('pending', 'running') AND spooled IS NULL LIMIT ?",
+);
 const SKIPPED_WHILE_OFF = sql<[number], MediumRow>(
   `SELECT * FROM media
    WHERE last_error = '${MIRRORING_OFF}' AND state || '' IN ('skipped', 'mirrored') ORDER BY id LIMIT ?`,
@@ -82,13 +87,16 @@ async function ofEach<T>(hosts: string[], ask: (host: string) => Promise<T[]>): 
 }
 
 /** Of each host the best few, then the best of all: first tries before repeated ones, each by deadline. */
-async function candidates(tx: Tx, wish: ClaimWish & { busyHosts: string[] }): Promise<MediumRow[]> {
-  const free = (await hosts(tx)).filter((host) => !wish.busyHosts.includes(host));
+async function candidates(
+  tx: Tx,
+  { now, limit }: Pick<ClaimWish, "now" | "limit">,
+  free: string[],
+): Promise<MediumRow[]> {
   const byDeadline = (a: MediumRow, b: MediumRow) => a.deadline - b.deadline;
-  const first = (await ofEach(free, (host) => tx.all(FIRST_TRIES, [host, wish.limit]))).sort(byDeadline);
-  if (first.length >= wish.limit) return first.slice(0, wish.limit);
-  const later = (await ofEach(free, (host) => tx.all(REPEATED, [host, wish.now, wish.limit]))).sort(byDeadline);
-  return [...first, ...later].slice(0, wish.limit);
+  const first = (await ofEach(free, (host) => tx.all(FIRST_TRIES, [host, limit]))).sort(byDeadline);
+  if (first.length >= limit) return first.slice(0, limit);
+  const later = (await ofEach(free, (host) => tx.all(REPEATED, [host, now, limit]))).sort(byDeadline);
+  return [...first, ...later].slice(0, limit);
 }
 
 /** Those of the rows that wait as they did. */
@@ -100,7 +108,7 @@ async function unchanged(tx: Tx, rows: MediumRow[]): Promise<MediumRow[]> {
 
 /** Mirroring is on again: what was skipped because it was off is downloaded. */
 async function takeUp(tx: Tx, now: number): Promise<void> {
-  for (const row of await held(tx, () => tx.all(SKIPPED_WHILE_OFF, [TAKEN_UP_AT_ONCE]))) {
+  for (const row of await held(tx, TAKEN_UP_AT_ONCE, (most) => tx.all(SKIPPED_WHILE_OFF, [most]))) {
     if (row.host === "") await ends.end(tx, row, "failed", NO_HOST, now);
     else await ends.restart(tx, row, null, now);
   }
@@ -143,8 +151,9 @@ async function tryAgain(
 export async function claim(tx: Tx, wish: ClaimWish & { busyHosts: string[] }): Promise<DownloadJob[]> {
   if (tx.settings.mirror.enabled) await takeUp(tx, wish.now);
   const jobs: DownloadJob[] = [];
-  const find = () => candidates(tx, wish);
-  for (const row of await held(tx, find, (rows) => unchanged(tx, rows))) {
+  const free = (await hosts(tx)).filter((host) => !wish.busyHosts.includes(host));
+  const find = (limit: number) => candidates(tx, { now: wish.now, limit }, free);
+  for (const row of await held(tx, wish.limit, find, (rows) => unchanged(tx, rows))) {
     if (await ends.giveWay(tx, row, wish.now)) continue;
     if (await media.isBlocked(tx, row)) {
       tx.write(WAIT, [row.id]);
@@ -248,7 +257,9 @@ export function bringForward(tx: Tx, by: number, now: number): void {
   tx.write(AGE_LINKS, [by, by, by, now]);
 }
 
-/** Mirroring is off: what was to be downloaded is skipped, and holds no delivery. */
-export async function skipAll(tx: Tx, now: number): Promise<void> {
-  for (const row of await tx.all(UNSETTLED, [])) await ends.end(tx, row, "skipped", MIRRORING_OFF, now);
+/** Mirroring is off: some of what was to be downloaded is skipped, and holds no delivery; resolves with whether there is more. */
+export async function skipSome(tx: Tx, now: number): Promise<{ isMore: boolean }> {
+  const rows = await tx.all(UNSETTLED, [SKIPPED_AT_ONCE]);
+  for (const row of rows) await ends.end(tx, row, "skipped", MIRRORING_OFF, now);
+  return { isMore: rows.length === SKIPPED_AT_ONCE };
 }

@@ -111,15 +111,15 @@ export async function takePlaces(tx: Tx, medium: number): Promise<Place[]> {
 }
 
 export const due = (tx: Tx, action: TransferRow["action"], now: number, limit: number) =>
-  held(tx, () => {
+  held(tx, limit, (most) => {
     const { isAlone, isOwn } = tx.relay;
-    if (action === "erase" || isAlone) return tx.all(DUE, [action, now, limit]);
+    if (action === "erase" || isAlone) return tx.all(DUE, [action, now, most]);
     const claimable = sql<[number, number, number], TransferRow & { video: number }>(
       `SELECT t.*, m.video FROM transfers t JOIN media m ON m.id = t.medium
        WHERE ${action === "upload" ? OF_OWN(isOwn) : "t.action = 'delete'"} AND t.due <= ?
          AND NOT ${HELD_ELSEWHERE(isOwn)} ORDER BY t.due, t.id LIMIT ?`,
     );
-    return tx.all(claimable, [now, now, limit]);
+    return tx.all(claimable, [now, now, most]);
   });
 
 export const claim = async (tx: Tx, action: TransferRow["action"], wish: ClaimWish): Promise<TransferRow[]> =>

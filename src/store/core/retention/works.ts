@@ -8,7 +8,7 @@ import { copiesOf } from "../rows/counts.ts";
 import * as meta from "../rows/meta.ts";
 import { PER_MS } from "../rows/numbers.ts";
 import { ALL } from "../rows/paging.ts";
-import { job, sql, type Tx } from "../tx.ts";
+import { apart, job, sql, type Tx } from "../tx.ts";
 import * as ages from "./ages.ts";
 import * as attempts from "./attempts.ts";
 import * as bodies from "./bodies.ts";
@@ -51,7 +51,7 @@ export const retentionWorks: RetentionWorks = {
   },
   countPrunable: (expiry, from) => job((tx) => count(tx, expiry, from)),
   oldestBody: () => job(oldestBody),
-  noteReading: (reading) => job((tx) => noteReading(tx, reading)),
+  noteReading: (reading) => apart("meta", (tx) => noteReading(tx, reading)),
   readings: () => job(readings),
   ...archiveWorks,
 };

@@ -11,7 +11,7 @@ import { VIDEO } from "../events/videos.ts";
 import * as moves from "../media/moves.ts";
 import type { Prefix } from "../rows/ids.ts";
 import { PER_MS } from "../rows/numbers.ts";
-import { type Job, job, type Tx } from "../tx.ts";
+import { apart, type Job, job, type Tx } from "../tx.ts";
 import { some } from "./counted.ts";
 import * as ofDeliveries from "./deliveries.ts";
 import * as ofEvents from "./events.ts";
@@ -50,12 +50,12 @@ export const taskWorks = (accepting: Accepting): TaskWorks => ({
         return row === null ? { job: null, nextDue } : undefined;
       }),
     run: (wish) =>
-      job(async (tx) => {
+      apart("tasks", async (tx) => {
         const { row, nextDue } = await tasks.next(tx, wish);
         return { job: row === null ? null : await tasks.lease(tx, row, wish.now + wish.leaseFor), nextDue };
       }),
   },
-  renewTask: (task, leaseFor) => job((tx) => tasks.renew(tx, task, tx.now() + leaseFor)),
+  renewTask: (task, leaseFor) => apart("tasks", (tx) => tasks.renew(tx, task, tx.now() + leaseFor)),
   taskPiece: (id) => job((tx) => piece(tx, id)),
   workTask: (claimed, some, leaseFor, now) => job((tx) => work(tx, claimed, some, { accepting, leaseFor, now })),
   createRun: (run, now) =>

@@ -1,5 +1,5 @@
 import type { Random } from "../../../ports.ts";
-import { IDS_LOCK } from "../schema/numbers.ts";
+import { LOCK } from "../schema/locks.ts";
 import type { Answer, Query } from "../wire/connection.ts";
 import { IDENTITY } from "../wire/session.ts";
 import type { Transaction } from "../wire/transaction.ts";
@@ -55,13 +55,17 @@ export async function beginEpoch(
   { now, seen, answeredAt = now, random, isWanted, restoredBy }: Begin,
 ): Promise<number | null> {
   const ask = transaction.query;
-  const [, state] = await Promise.all([ask(query("LOCK TABLE videos IN EXCLUSIVE MODE")), readState(ask)]);
+  const [, , state] = await Promise.all([
+    ask(query(`SELECT pg_advisory_xact_lock(${LOCK.all}, 0)`)),
+    ask(query("LOCK TABLE videos IN EXCLUSIVE MODE")),
+    readState(ask),
+  ]);
   if (!isWanted(state)) return null;
   const last = Math.max(state.number, seen);
   const number = now > last ? Math.floor(now) : last + STEP;
   const bytes = () => random.bytes(16);
   const [, begun] = await Promise.all([
-    ask(query(`SELECT pg_advisory_xact_lock(${IDS_LOCK})`)),
+    ask(query(`SELECT pg_advisory_xact_lock(${LOCK.ids}, 0)`)),
     // Ids of before are less.
     ask(
       query(

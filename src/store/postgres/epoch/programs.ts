@@ -1,3 +1,4 @@
+import { LOCK } from "../schema/locks.ts";
 import { migrations } from "../schema/migrations.ts";
 import type { Query } from "../wire/connection.ts";
 import type { Wire } from "../wire/open.ts";
@@ -7,12 +8,10 @@ import type { Wire } from "../wire/open.ts";
 
 export const PROGRAM = migrations.length;
 
-const KIND = 2004446332;
-
 /** Holds it; others do so too. */
 export const holdAs = (program: number): Query => ({
   name: "",
-  text: `SELECT pg_advisory_lock_shared(${KIND}, $1)`,
+  text: `SELECT pg_advisory_lock_shared(${LOCK.program}, $1)`,
   values: [program],
 });
 
@@ -22,7 +21,7 @@ export async function endOlder(wire: Pick<Wire, "transaction">): Promise<number>
     transaction.query({
       name: "",
       text: `SELECT count(pg_terminate_backend(pid)) AS ended FROM pg_locks
-        WHERE locktype = 'advisory' AND classid = ${KIND} AND objsubid = 2
+        WHERE locktype = 'advisory' AND classid = ${LOCK.program} AND objsubid = 2
           AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
           AND objid::int8 < (SELECT convert_from(value, 'UTF8')::int8 FROM meta WHERE name = 'oldest')`,
       values: [],

@@ -64,7 +64,8 @@ export const DELIVERIES = [
   )`,
 
   `CREATE TABLE endpoints (
-    id TEXT PRIMARY KEY, paused_at int8, reason TEXT, gone int8 NOT NULL DEFAULT 0, health TEXT, probing int8,
-    next_start float8 NOT NULL DEFAULT 0     -- of one with a rate: when the next may begin
+    id TEXT PRIMARY KEY, paused_at int8, reason TEXT, gone int8 NOT NULL DEFAULT 0, health TEXT, probing int8
   ) WITH (fillfactor = 50)`,
+  // Of endpoints with a rate: when the next delivery may begin.
+  "CREATE TABLE paces (endpoint TEXT PRIMARY KEY, next_start float8 NOT NULL) WITH (fillfactor = 50)",
 ];

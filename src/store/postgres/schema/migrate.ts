@@ -2,27 +2,37 @@ import { RelayError } from "../../../errors.ts";
 import type { Answer, Query } from "../wire/connection.ts";
 import type { Wire } from "../wire/open.ts";
 import type { Transaction } from "../wire/transaction.ts";
+import { LOCK } from "./locks.ts";
 import { migrations, OLDEST } from "./migrations.ts";
 
-/** Who makes the tables takes it, one after the other; it ends with the transaction. */
-export const LOCK = 2004446329;
-
 const SCHEMA = "schema";
+
+/** A step goes through whole tables, and those that start meanwhile wait for it, as long as this, in milliseconds. */
+const LONGEST = 3_600_000;
+
+/** What the planner knows of tables is wrong once they were filled anew: all of them, but no one else's. */
+const ANALYZE = `DO $$
+  BEGIN
+    EXECUTE (SELECT 'ANALYZE ' || string_agg(oid::regclass::text, ', ') FROM pg_class
+      WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r');
+  END $$`;
 
 /** Brings a database to the newest schema, and leaves one that is newer as it is; refuses one that is not ours. */
 export async function migrate(wire: Pick<Wire, "transaction">): Promise<void> {
   if ((await wire.transaction(schemaOf, { readonly: true })) >= migrations.length) return;
-  await wire.transaction(async (transaction) => {
-    await transaction.query(query("SELECT pg_advisory_xact_lock($1)", [LOCK]));
+  const migrateIn = async (transaction: Transaction) => {
+    // All stores that start at once take it, one after the other.
+    await transaction.query(query("SELECT pg_advisory_xact_lock($1, 0)", [LOCK.migration]));
     const schema = await schemaOf(transaction);
     if (schema >= migrations.length) return;
     const statements = migrations.slice(schema).flat();
     transaction.cork();
-    const answers = statements.map((statement) => transaction.query(query(statement)));
+    const answers = [...statements, ANALYZE].map((statement) => transaction.query(query(statement)));
     answers.push(noteSchema(transaction));
     transaction.uncork();
     await Promise.all(answers);
-  });
+  };
+  await wire.transaction(migrateIn, { within: LONGEST });
 }
 
 /** Writes down that the database has all steps. */

@@ -1,6 +1,7 @@
 import { DELIVERIES } from "./deliveries.ts";
 import { EVENTS } from "./events.ts";
 import { LENGTHS } from "./lengths.ts";
+import { LOCKS } from "./locks.ts";
 import { MEDIA } from "./media.ts";
 import { NUMBERS } from "./numbers.ts";
 import { RELAYS } from "./relays.ts";
@@ -19,7 +20,7 @@ export const OLDEST = 1;
  * what its seven come to. An index of SQLite ends with the row's id by itself; here that is written.
  */
 export const migrations: string[][] = [
-  [...EVENTS, ...MEDIA, ...DELIVERIES, ...UPKEEP, ...NUMBERS, ...LENGTHS, ...TITLES, ...RELAYS].map(
+  [...EVENTS, ...MEDIA, ...DELIVERIES, ...UPKEEP, ...NUMBERS, ...LENGTHS, ...TITLES, ...LOCKS, ...RELAYS].map(
     // Texts are compared by their bytes, in whatever language the database is: so SQLite does, and so do the rules.
     (statement) => statement.replace(/\bTEXT\b/g, 'text COLLATE "C"'),
   ),

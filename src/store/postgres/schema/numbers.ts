@@ -1,7 +1,5 @@
 import { IDENTITY } from "../wire/session.ts";
-
-/** Who draws ids holds it. */
-export const IDS_LOCK = 2004446330;
+import { LOCK } from "./locks.ts";
 
 /** A counter's row of a session: one row for all sessions would be the lock of the whole cluster. */
 const SLOTS = 256;
@@ -37,13 +35,13 @@ export const NUMBERS = [
     DECLARE
       given int8;
     BEGIN
-      PERFORM pg_advisory_lock(${IDS_LOCK});
+      PERFORM pg_advisory_lock(${LOCK.ids}, 0);
       SELECT last_value INTO given FROM ids;
       first := greatest(at, 1 + CASE WHEN given = upto THEN used ELSE given END);
       PERFORM pg_advisory_xact_lock(first);
       PERFORM setval('ids', greatest(given, first + size - 1));
       SELECT value INTO names FROM meta WHERE name = 'names';
-      PERFORM pg_advisory_unlock(${IDS_LOCK});
+      PERFORM pg_advisory_unlock(${LOCK.ids}, 0);
     END $$`,
 
   // A row for each transaction that writes, for a while: where the answer to a COMMIT was lost, it says what became of it.

@@ -21,7 +21,7 @@ export type Wire = {
   /** How many transactions may be under way at once. */
   readonly most: number;
   /**
-   * BEGIN, `work`, COMMIT (transaction.ts), within 5 s in all, the wait for a connection included. CommitInDoubt, or another
+   * BEGIN, `work`, COMMIT (transaction.ts), within 5 s in all (or `within`), the wait for a connection included. CommitInDoubt, or another
    * RelayError("store_unavailable") where nothing was committed; any other error is a statement's, or what `work` threw. A
    * conflict with another transaction is tried again: `work` touches nothing but `tx`.
    */

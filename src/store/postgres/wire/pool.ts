@@ -18,6 +18,9 @@ import { type Begin, type Transaction, transact } from "./transaction.ts";
 /** Connections that work; a relay has ten of a server, and one watches it. */
 export const MOST = 9;
 
+/** How many of them transactions may have that take long. */
+export const MOST_LONG = 4;
+
 /** How long a transaction may take in all, in milliseconds: an answer that is later finds its caller gone. */
 const DEADLINE = 5_000;
 
@@ -54,7 +57,7 @@ export type PoolOptions = ConnectOptions & {
   lost(): void;
 };
 
-type Waiter = { resolve(connection: Connection): void; reject(error: unknown): void };
+type Waiter = { isLong: boolean; resolve(connection: Connection): void; reject(error: unknown): void };
 
 /** Connections to the primary, each with one transaction at a time. */
 export function createPool({ clock, random, primary, admit, lost, ...options }: PoolOptions): Pool {
@@ -62,6 +65,8 @@ export function createPool({ clock, random, primary, admit, lost, ...options }: 
   const idle: Connection[] = [];
   let waiters: Waiter[] = [];
   let opening = 0;
+  /** Transactions under way that take long. */
+  let long = 0;
   let isClosed = false;
   let cancelRetry = () => {};
   /** The last opening failed a moment ago. */
@@ -74,12 +79,24 @@ export function createPool({ clock, random, primary, admit, lost, ...options }: 
   function serve(): void {
     if (isClosed || waiters.length === 0) return;
     if (!primary.isKnown()) return void primary.find().then(serve, () => {});
-    while (waiters.length > 0 && idle.length > 0) {
+    for (let next = nextWaiter(); next !== undefined && idle.length > 0; next = nextWaiter()) {
       const connection = idle.pop()!;
-      if (isUsable(connection)) waiters.shift()!.resolve(connection);
-      else drop(connection);
+      if (!isUsable(connection)) {
+        drop(connection);
+        continue;
+      }
+      remove(next);
+      if (next.isLong) long++;
+      next.resolve(connection);
     }
-    while (!isPausing && opening < waiters.length && all.size + opening < MOST) void open();
+    const lacking = Math.min(waiters.length, waiters.filter(({ isLong }) => !isLong).length + MOST_LONG - long);
+    while (!isPausing && opening < lacking && all.size + opening < MOST) void open();
+  }
+
+  const nextWaiter = () => waiters.find(({ isLong }) => !isLong || long < MOST_LONG);
+
+  function remove(waiter: Waiter): void {
+    waiters = waiters.filter((each) => each !== waiter);
   }
 
   async function open(): Promise<void> {
@@ -145,27 +162,32 @@ export function createPool({ clock, random, primary, admit, lost, ...options }: 
   }
 
   /** Runs `work` on a connection, until the deadline: then its connection is cut. */
-  async function inTime<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+  async function inTime<T>(
+    work: (connection: Connection) => Promise<T>,
+    { within = DEADLINE, isLong = false }: Begin = {},
+  ): Promise<T> {
     if (isClosed) throw closed();
     let isLate = false;
     let atDeadline = () => {};
-    const cancel = clock.after(DEADLINE, () => {
+    const cancel = clock.after(Math.max(1, within), () => {
       isLate = true;
       atDeadline();
     });
 
     async function once(): Promise<T> {
       const connection = await new Promise<Connection>((resolve, reject) => {
-        const waiter = { resolve, reject };
+        const waiter = { isLong, resolve, reject };
         atDeadline = () => {
-          waiters = waiters.filter((each) => each !== waiter);
-          const why = primary.isKnown() ? (failure ?? `all ${MOST} connections are busy`) : primary.why();
-          reject(unavailable(`no connection to PostgreSQL within ${DEADLINE / 1_000} s: ${why}`));
+          remove(waiter);
+          const why = primary.isKnown()
+            ? (failure ?? `all ${isLong ? MOST_LONG : MOST} connections are busy`)
+            : primary.why();
+          reject(unavailable(`no connection to PostgreSQL within ${secondsOf(within)} s: ${why}`));
         };
         waiters.push(waiter);
         serve();
       });
-      atDeadline = () => connection.cut(late());
+      atDeadline = () => connection.cut(late(within));
       if (isLate) atDeadline();
       try {
         return await work(connection);
@@ -174,6 +196,7 @@ export function createPool({ clock, random, primary, admit, lost, ...options }: 
         throw error;
       } finally {
         atDeadline = () => {};
+        if (isLong) long--;
         giveBack(connection);
       }
     }
@@ -202,7 +225,7 @@ export function createPool({ clock, random, primary, admit, lost, ...options }: 
   }
 
   return {
-    transaction: (work, how) => inTime((connection) => transact(connection, work, how)),
+    transaction: (work, how) => inTime((connection) => transact(connection, work, how), how),
     query: (query) =>
       inTime((connection) =>
         connection.ask(query).catch((error) => {
@@ -233,7 +256,8 @@ function unavailable(why: string): RelayError {
   return new RelayError("store_unavailable", why);
 }
 
-const late = () => unavailable(`PostgreSQL has not answered within ${DEADLINE / 1_000} s`);
+const late = (within = DEADLINE) => unavailable(`PostgreSQL has not answered within ${secondsOf(within)} s`);
+const secondsOf = (ms: number) => Math.round(ms / 100) / 10;
 
 /** The driver's error behind one of ours. */
 function causeOf(error: unknown): unknown {

@@ -17,8 +17,11 @@ export type Transaction = {
   cut(why: Error): void;
 };
 
-/** `readonly`: it sees one moment, and writes nothing. */
-export type Begin = { readonly?: boolean };
+/**
+ * `readonly`: it sees one moment, and writes nothing. `within`: how long it may take in all, in milliseconds. `isLong`: it may take
+ * long; of those some only are under way at once, so that the others find a connection.
+ */
+export type Begin = { readonly?: boolean; within?: number; isLong?: boolean };
 
 const BEGIN = { name: "wire_begin", text: "BEGIN", values: [] };
 const BEGIN_TO_READ = { name: "", text: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", values: [] };

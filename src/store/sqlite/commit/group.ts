@@ -2,6 +2,7 @@ import { setImmediate } from "node:timers";
 import type Database from "better-sqlite3";
 import { codeOf, errorLine, RelayError } from "../../../errors.ts";
 import type { Clock } from "../../../ports.ts";
+import { createTrouble, pauseAfter } from "../../core/trouble.ts";
 import { createBatchSize } from "./batch-size.ts";
 import { isLocked, isMoved, mayPass } from "./engine-errors.ts";
 import { createLines, type Line } from "./lines.ts";
@@ -13,18 +14,13 @@ const PATIENCE = 10_000;
 /** A commit takes no more writes once they have this many bytes. */
 const BYTES_PER_COMMIT = 4 * 2 ** 20;
 
-/** Shorter trouble of a healthy disk (another process's commit, room that the reserve makes) is not reported. */
-const WORTH_TELLING = 1_000;
-
-/** While there is trouble a probe writes at least about as much as a large event, in bytes; one is made this often. */
+/** While there is trouble a probe writes at least about as much as a large event, in bytes. */
 const PROBE = 64 * 2 ** 10;
-const PROBE_EVERY = 5_000;
 
 /** Writes that may wait for a store in trouble; more are refused at once, so that waiting holds no memory. */
 const MAX_WAITING = 10_000;
 
-/** Before a commit is tried again, in milliseconds; another process's lock is over sooner than a disk's trouble. */
-const PAUSES = [2, 5, 10, 25, 50, 100, 250];
+/** Another process's lock is over sooner than a disk's trouble: the longest pause before a commit is tried again, in milliseconds. */
 const LONGEST_FOR_LOCK = 25;
 
 export type CommitGroup = {
@@ -95,6 +91,7 @@ export function createCommitGroup(
   },
 ): CommitGroup {
   const { clock } = options;
+  const trouble = createTrouble({ clock, onTrouble: options.onTrouble, probe });
   const commitAll = createTransaction(db, options);
 
   const waiting = createLines<Write>();
@@ -104,15 +101,12 @@ export function createCommitGroup(
   let committing: Promise<void> | null = null;
   let reading = 0;
   let failures = 0;
-  let failingSince: number | null = null;
-  let trouble: string | null = null;
   /** The largest write of those that failed since the trouble began, in bytes. */
   let needed = 0;
   /** On a full disk a large write fails, and takes no small one along: each is a commit of its own, and who fails comes last. */
   let isAlone = false;
   let idlers: (() => void)[] = [];
   let givenUp = false;
-  let cancelProbe = () => {};
   let cancelRetry = () => {};
 
   async function flush(): Promise<void> {
@@ -142,13 +136,13 @@ export function createCommitGroup(
     options.committed?.({ seconds: (committed.worked + committed.synced) / 1_000, writes: batch.length });
     const lost = options.lost?.() ?? null;
     if (lost !== null) {
-      say(lost);
+      trouble.say(lost);
       for (const { reject } of batch) reject(new RelayError("store_unavailable", lost));
       next();
       return;
     }
     failures = 0;
-    failingSince = null;
+    trouble.committed();
     if (largest(batch) >= needed) recovered();
     for (const [index, { resolve, reject }] of batch.entries()) {
       const result = results[index]!;
@@ -161,28 +155,7 @@ export function createCommitGroup(
   function recovered(): void {
     needed = 0;
     isAlone = false;
-    cancelProbe();
-    if (trouble === null) return;
-    trouble = null;
-    options.onTrouble(null);
-  }
-
-  function say(line: string): void {
-    if (trouble === line) return;
-    trouble = line;
-    options.onTrouble(line);
-    probeLater();
-  }
-
-  /** With no event and no job on its way, nothing else would find out that the trouble is over. */
-  function probeLater(): void {
-    cancelProbe();
-    if (givenUp) return;
-    cancelProbe = clock.after(PROBE_EVERY, () => {
-      probe()
-        .catch(() => {})
-        .finally(() => trouble !== null && probeLater());
-    });
+    trouble.recovered();
   }
 
   function next(): void {
@@ -203,11 +176,10 @@ export function createCommitGroup(
   function failed(error: unknown, batch: Write[]): void {
     const line = errorLine(error);
     const now = clock.elapsed();
-    failingSince ??= now;
     needed = Math.max(needed, largest(batch));
     waiting.putBack(batch, isAlone ? "last" : "first");
     isAlone = codeOf(error) === "SQLITE_FULL";
-    if (!mayPass(error) || now - failingSince >= WORTH_TELLING) say(line);
+    trouble.failed(line, !mayPass(error));
     options.onFailure(error);
     const isLate = ({ since, patience }: Write) => givenUp || isMoved(error) || now - since >= patience || now < since;
     for (const { reject } of waiting.drop(isLate)) {
@@ -218,7 +190,7 @@ export function createCommitGroup(
       return;
     }
     scheduled = true;
-    const pause = PAUSES[Math.min(failures++, PAUSES.length - 1)]!;
+    const pause = pauseAfter(failures++);
     cancelRetry = clock.after(isLocked(error) ? Math.min(pause, LONGEST_FOR_LOCK) : pause, flush);
   }
 
@@ -235,7 +207,9 @@ export function createCommitGroup(
   function write<T>(work: Work<T>, { line = "work", bytes = 0, patience = PATIENCE }: How = {}): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (waiting.count() >= MAX_WAITING) {
-        reject(new RelayError("store_unavailable", `too many writes are waiting: ${trouble ?? "the store is busy"}`));
+        reject(
+          new RelayError("store_unavailable", `too many writes are waiting: ${trouble.now() ?? "the store is busy"}`),
+        );
         return;
       }
       const since = clock.elapsed();
@@ -245,20 +219,20 @@ export function createCommitGroup(
   }
 
   function probe(): Promise<void> {
-    const bytes = trouble === null ? 0 : Math.max(needed, PROBE);
+    const bytes = trouble.now() === null ? 0 : Math.max(needed, PROBE);
     return write(() => options.probe(bytes), { bytes, patience: 0 });
   }
 
   function giveUp(): void {
     givenUp = true;
-    cancelProbe();
+    trouble.giveUp();
   }
 
   return {
     write,
     read,
     probe,
-    trouble: () => trouble,
+    trouble: trouble.now,
     giveUp,
     async close() {
       giveUp();

@@ -1,0 +1,79 @@
+import type { TestContext } from "node:test";
+import { openPostgresStore, type Way } from "../../src/store/postgres/open.ts";
+import type { Wire } from "../../src/store/postgres/wire/open.ts";
+import { settingsOf } from "../../src/store/settings.ts";
+import { type Bench, bench, plain } from "../contracts/store.ts";
+import { configIn } from "./config.ts";
+import { tempFolder } from "./folder.ts";
+import { type TestClock, testClock, testPorts } from "./ports.ts";
+import { testDatabase } from "./postgres.ts";
+import { wireTo } from "./postgres-store.ts";
+
+type Options = { input?: Parameters<typeof configIn>[1]; wire?(wire: Wire, nth: number): Way };
+
+/** Stores of some data folders on one database, opened at once. */
+export async function openStores(
+  t: TestContext,
+  count: number,
+  { input = plain(), wire = (one) => one }: Options = {},
+) {
+  const { url, server, name } = await testDatabase(t);
+  const clock = testClock();
+  const open = async (_: unknown, nth: number): Promise<Bench> => {
+    const config = configIn(tempFolder(t), input);
+    const opening = { dataDir: config.dataDir, settings: settingsOf(config) };
+    const store = await openPostgresStore(opening, wire(await wireTo(url), nth), testPorts(clock), { role: "relay" });
+    t.after(() => store.close());
+    return bench(store, clock, config, () => Promise.reject(new Error("it is opened once")));
+  };
+  const stores = await Promise.all(Array.from({ length: count }, open));
+  return { stores, clock, url, ask: (text: string) => server.ask(text, name) };
+}
+
+/** A wire that waits, once after `begin`: before a statement, or before the COMMIT of what writes. */
+export function pausing(before: RegExp | "COMMIT") {
+  let waits = false;
+  const [isThere, mayGoOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  async function pause(): Promise<void> {
+    if (!waits) return;
+    waits = false;
+    isThere.resolve();
+    await mayGoOn.promise;
+  }
+  const wire = (real: Wire): Way => ({
+    ...real,
+    transaction: (work, how) =>
+      real.transaction(async (transaction) => {
+        const result = await work({
+          ...transaction,
+          async query(query) {
+            if (before !== "COMMIT" && before.test(query.text)) await pause();
+            return transaction.query(query);
+          },
+        });
+        if (before === "COMMIT" && !how?.readonly) await pause();
+        return result;
+      }, how),
+  });
+  return {
+    wire,
+    begin() {
+      waits = true;
+      return isThere.promise;
+    },
+    goOn: () => mayGoOn.resolve(),
+  };
+}
+
+/** Time passes, so that what waits before it tries again goes on. */
+export async function passing<T>(clock: TestClock, work: Promise<T>): Promise<T> {
+  let isOver = false;
+  const ended = work.finally(() => {
+    isOver = true;
+  });
+  while (!isOver) {
+    await clock.advance(1);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  return ended;
+}
