@@ -259,12 +259,16 @@ function claiming<Wish extends ClaimWish, J extends ClaimedJob>(
       }),
     run: (wish) => ({
       ...job(async (tx) => {
-        if (!tx.relay.isAlone && !(await tx.holdEndpoint(nameOf(only(wish)))))
+        const { isAlone } = tx.relay;
+        if (!isAlone && !(await tx.holdEndpoint(nameOf(only(wish))))) {
           return { jobs: [], nextDue: wish.now + BUSY };
-        const found = await claim(tx, wish);
+        }
+        // It may have waited for a connection or a lock: a lease begins when it is given.
+        const present = isAlone ? wish : { ...wish, now: Math.max(wish.now, tx.now()) };
+        const found = await claim(tx, present);
         const { jobs, ...more } = Array.isArray(found) ? { jobs: found } : found;
         // There may be more where the limit was reached.
-        return { jobs, nextDue: jobs.length < wish.limit ? await nextDue(tx, wish) : wish.now, ...more };
+        return { jobs, nextDue: jobs.length < wish.limit ? await nextDue(tx, present) : wish.now, ...more };
       }),
       only: only(wish),
     }),

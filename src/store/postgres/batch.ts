@@ -51,6 +51,7 @@ const FIRST = -1;
  * its lock. Ids are drawn behind the locks, too (schema/numbers.ts).
  */
 export function createRunner(surroundings: Surroundings, blocks: IdBlocks, reading: Ids): Runner {
+  const { relay } = surroundings;
   class OwnTx extends JobTx {}
   // With what they say at the time that they are asked.
   Object.defineProperties(OwnTx.prototype, Object.getOwnPropertyDescriptors(surroundings));
@@ -101,7 +102,10 @@ export function createRunner(surroundings: Surroundings, blocks: IdBlocks, readi
       try {
         await Promise.all(lanes.map((_, lane) => runLane(lane)));
         if (!sums.isEmpty() && !rounds.hasFailed()) {
-          await runOne(new OwnTx({ ...shared, lane: 0, ids: reading, isHeld: null }), job(sums.write), undefined);
+          const tx = new OwnTx({ ...shared, lane: 0, ids: reading, isHeld: null });
+          // Transactions of two kinds may add to one sum at one time.
+          const writer = `${relay.writer}/${kind}`;
+          await runOne(Object.assign(tx, { relay: { ...relay, writer } }), job(sums.write), undefined);
         }
         rounds.end();
       } finally {

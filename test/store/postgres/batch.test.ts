@@ -2,13 +2,14 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { type TestContext, test } from "node:test";
 import { createNames } from "../../../src/store/core/rows/ids.ts";
-import { about, insert, type Job, job, sql, type Tx } from "../../../src/store/core/tx.ts";
+import { about, apart, insert, type Job, job, sql, type Tx } from "../../../src/store/core/tx.ts";
 import { createRunner, type Surroundings } from "../../../src/store/postgres/batch.ts";
 import { createIdBlocks, MoreIds, noIds } from "../../../src/store/postgres/ids.ts";
 import { type Kind, kindOf } from "../../../src/store/postgres/locks.ts";
 import { createRounds } from "../../../src/store/postgres/rounds.ts";
 import { migrate } from "../../../src/store/postgres/schema/migrate.ts";
 import { isTrouble } from "../../../src/store/postgres/wire/errors.ts";
+import type { Transaction } from "../../../src/store/postgres/wire/transaction.ts";
 import { testClock } from "../../support/ports.ts";
 import { noPostgres, testDatabase } from "../../support/postgres.ts";
 import { wireTo } from "../../support/postgres-store.ts";
@@ -28,16 +29,33 @@ async function open(t: TestContext) {
   await server.ask("CREATE TABLE rows (id int8 PRIMARY KEY, body text)", name);
   const [[mark]] = (await server.ask("SELECT encode(value, 'hex') FROM meta WHERE name = 'names'", name)) as [[string]];
   const names = createNames([{ first: 1, tag: 1 }]);
-  const runner = createRunner({ now: () => 0 } as Surroundings, createIdBlocks(names, testClock()), noIds(names));
+  const runner = createRunner(
+    { now: () => 0, relay: { writer: "one" } } as Surroundings,
+    createIdBlocks(names, testClock()),
+    noIds(names),
+  );
   /** Runs jobs of one kind in one transaction; `rounds`: how many times it has sent something that it waited for. */
-  async function run(jobs: Job<unknown>[], { ids = 16, kind = kindOf(jobs[0]!) }: { ids?: number; kind?: Kind } = {}) {
+  async function run(
+    jobs: Job<unknown>[],
+    {
+      ids = 16,
+      kind = kindOf(jobs[0]!),
+      asked,
+    }: { ids?: number; kind?: Kind; asked?: (text: string) => Promise<void> } = {},
+  ) {
     let rounds = 0;
     const results = await wire.transaction((transaction) => {
       const cork = () => {
         rounds++;
         transaction.cork();
       };
-      return runner.run({ ...transaction, cork }, { kind, jobs }, { token: randomUUID(), ids, at: 0, node: "", mark });
+      const query: Transaction["query"] = async (one) => {
+        const answer = await transaction.query(one);
+        await asked?.(one.text);
+        return answer;
+      };
+      const seen = { ...transaction, cork, ...(asked && { query }) };
+      return runner.run(seen, { kind, jobs }, { token: randomUUID(), ids, at: 0, node: "", mark });
     });
     return { results, rounds };
   }
@@ -231,4 +249,50 @@ test("a transaction that fails while it draws its ids does not keep the lock of 
   await waitFor(async () => (await ask("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'")).length === 0);
   await ask("SELECT setval('ids', 1)");
   await take();
+});
+
+test("what transactions of two kinds count at one time is counted in all", { skip }, async (t) => {
+  const { run, ask } = await open(t);
+  const counting = async (tx: Tx) => tx.tally("received", "other", { isOk: true });
+  const isRead = Promise.withResolvers<void>();
+  const isDone = Promise.withResolvers<void>();
+  const first = run([about("v1", counting)], {
+    async asked(text) {
+      if (!text.includes("FROM tallies")) return;
+      isRead.resolve();
+      await isDone.promise;
+    },
+  });
+  await isRead.promise;
+  await run([apart("audit", counting)]);
+  isDone.resolve();
+  await first;
+  assert.deepEqual(await ask("SELECT sum(ok) FROM tallies"), [["2"]]);
+});
+
+test("no two sessions count in one row, and those that come later count in rows of sessions that have ended", {
+  skip,
+}, async (t) => {
+  const { url, server, name } = await testDatabase(t);
+  for (let nth = 0; nth < 2; nth++) {
+    const wire = await wireTo(url);
+    await migrate(wire);
+    const isCounted = Promise.withResolvers<void>();
+    const counted: Promise<void>[] = [];
+    let count = 0;
+    for (let n = 0; n < 8; n++) {
+      const work = wire.transaction(async (transaction) => {
+        await transaction.query({ name: "", text: "SELECT count_rows('here', 1)", values: [] });
+        // All of them are under way at once.
+        if (++count === 8) isCounted.resolve();
+        await isCounted.promise;
+      });
+      counted.push(work);
+    }
+    await Promise.all(counted);
+    await wire.close();
+  }
+  const slots = (await server.ask("SELECT slot FROM counts WHERE name = 'here'", name)).flat().map(Number);
+  const [[most]] = (await server.ask("SHOW max_connections")) as [[string]];
+  assert.ok(slots.length >= 8 && Math.max(...slots) <= Number(most) + 20, String(slots));
 });

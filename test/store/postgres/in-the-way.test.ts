@@ -167,6 +167,18 @@ test("answers of a failing endpoint that come together are one transaction", lim
   assert.equal((await one.store.endpoints())[0]!.health!.count, 29);
 });
 
+test("a lease begins when it is given, however long the claim has waited", limited, async (t) => {
+  const { stores, clock, ask } = await openStores(t, 1);
+  const [{ store, post }] = stores as [Bench];
+  await post(ready("v1"));
+  const wish = { now: clock.now(), limit: 9, leaseFor: 20_000 };
+  await clock.advance(15_000);
+  assert.equal((await store.claimDeliveries({ ...wish, endpoint: "cms" })).jobs.length, 1);
+  assert.equal((await store.claimDownloads({ ...wish, busyHosts: [] })).jobs.length, 2);
+  const ends = await ask("SELECT due FROM deliveries UNION SELECT due FROM media");
+  assert.deepEqual(ends, [[String(clock.now() + 20_000)]]);
+});
+
 test("a claim draws no more ids than it needs", limited, async (t) => {
   const { stores, ask } = await openStores(t, 2);
   const [one, other] = stores as [Bench, Bench];

@@ -1,9 +1,6 @@
 import { IDENTITY } from "../wire/session.ts";
 import { LOCK } from "./locks.ts";
 
-/** A counter's row of a session: one row for all sessions would be the lock of the whole cluster. */
-const SLOTS = 256;
-
 /** The bytes of a medium's copy, while it has one. */
 const copyOf = (row: "new" | "old") =>
   `CASE WHEN ${row}.key IS NULL OR ${row}.state IN ('superseded', 'deleted') THEN 0 ELSE coalesce(${row}.bytes, 0) END`;
@@ -52,8 +49,20 @@ export const NUMBERS = [
   // bytes; 'commits': transactions that have written.
   "CREATE TABLE counts (name TEXT NOT NULL, slot int4 NOT NULL, value int8 NOT NULL, PRIMARY KEY (name, slot)) WITH (fillfactor = 50)",
   "CREATE VIEW counters AS SELECT name, sum(value)::int8 AS value FROM counts GROUP BY name",
+  // A counter has a row for each session: one row for all would be the lock of the whole cluster, and two sessions with the same
+  // rows would wait for each other. No two that live have the same number, and those of the dead are given again.
+  `CREATE FUNCTION counting_slot() RETURNS int4 LANGUAGE plpgsql AS $$
+    DECLARE
+      slot text := nullif(current_setting('relay.slot', true), '');
+    BEGIN
+      IF slot IS NULL THEN
+        SELECT id INTO slot FROM pg_stat_get_backend_idset() AS id WHERE pg_stat_get_backend_pid(id) = pg_backend_pid();
+        PERFORM set_config('relay.slot', slot, false);
+      END IF;
+      RETURN slot;
+    END $$`,
   `CREATE FUNCTION count_rows(of text, by int8) RETURNS void LANGUAGE sql AS $$
-    INSERT INTO counts (name, slot, value) VALUES (of, pg_backend_pid() % ${SLOTS}, by)
+    INSERT INTO counts (name, slot, value) VALUES (of, counting_slot(), by)
       ON CONFLICT (name, slot) DO UPDATE SET value = counts.value + excluded.value
   $$`,
   `CREATE FUNCTION events_counted() RETURNS trigger LANGUAGE plpgsql AS $$
