@@ -7,7 +7,8 @@ import type { Opening } from "../../settings.ts";
 import { openSource, type Source } from "../../sqlite/copy/source.ts";
 import { beginEpoch } from "../epoch/begin.ts";
 import { ensureNode } from "../relays/node.ts";
-import { LOCK, noteSchema, schemaOf } from "../schema/migrate.ts";
+import { LOCK } from "../schema/locks.ts";
+import { noteSchema, schemaOf } from "../schema/migrate.ts";
 import { migrations } from "../schema/migrations.ts";
 import type { Query } from "../wire/connection.ts";
 import { CommitInDoubt, stateOf } from "../wire/errors.ts";
@@ -70,7 +71,7 @@ type Parts = StoreCopyOptions & { source: Source; node: string; now: number; ran
 async function copyAll(tx: Transaction, parts: Parts): Promise<Omit<StoreCopied, "ms">> {
   const { source, node, now, random, actor, signal, onProgress } = parts;
   await tx.query(query(`SET LOCAL lock_timeout = '${LOCK_PATIENCE}'`));
-  await tx.query(query("SELECT pg_advisory_xact_lock($1)", LOCK));
+  await tx.query(query("SELECT pg_advisory_xact_lock($1, 0)", LOCK.migration));
   await refuseUsed(tx, source);
   const limits = `SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = '${READ_PATIENCE}'`;
   for (const limit of limits.split("; ")) await tx.query(query(limit));

@@ -32,7 +32,6 @@ const specials = (node: string): Record<string, Special> => {
   const own = { columns: { node: `'${node}'` } };
   return {
     ...{ media: own, deliveries: own, transfers: own, tasks: own, receivers: own },
-    endpoints: { columns: { next_start: "0.0" } },
     epochs: {
       columns: { number: `CASE WHEN id = (SELECT max(id) FROM epochs) THEN ${NUMBER} ELSE 0 END`, began_at: "NULL" },
     },
@@ -45,8 +44,8 @@ const specials = (node: string): Record<string, Special> => {
   };
 };
 
-/** Tables of PostgreSQL that begin empty: all titles are written already; names, receipts and relays are of what runs there. */
-const EMPTY = ["titles_due", "given_names", "receipts", "nodes"];
+/** Tables of PostgreSQL that begin empty: all titles are written already; names, receipts, relays and paces are of what runs there. */
+const EMPTY = ["titles_due", "given_names", "receipts", "nodes", "paces"];
 
 /** Tables of SQLite that no other is made from by its name: files are backed up; the rest is its index of titles. */
 const LEFT = [
