@@ -7,6 +7,7 @@ import type { Store } from "../../src/store/store.ts";
 import type { OpenStore } from "../contracts/store.ts";
 import { testPorts } from "./ports.ts";
 import { sharedPostgres } from "./postgres.ts";
+import { noting, type Sent } from "./postgres-plans.ts";
 
 // Stores of the contracts on PostgreSQL: each data folder has a database. One that no test has open any longer is emptied for
 // the next: that is faster than another one.
@@ -22,6 +23,9 @@ export function wireTo(url: string): Promise<Wire> {
   return openWire({ url, ca: null }, { ...testPorts(), clock: systemClock() });
 }
 
+/** What the stores of the contracts have asked. */
+export const sent: Sent = new Map();
+
 /** Opens the store of a config on the server of this process. */
 export const openOnPostgres: OpenStore = async (config, ports) => {
   const database = await databaseOf(config.dataDir);
@@ -29,7 +33,7 @@ export const openOnPostgres: OpenStore = async (config, ports) => {
   let store: Store;
   try {
     const opening = { dataDir: config.dataDir, settings: settingsOf(config) };
-    store = await openPostgresStore(opening, await wireTo(database.url), ports, { role: "relay" });
+    store = await openPostgresStore(opening, noting(await wireTo(database.url), sent), ports, { role: "relay" });
   } catch (error) {
     database.open--;
     throw error;

@@ -34,6 +34,23 @@ test("at most ten connections are open, however many transactions wait, and each
   assert.ok(Math.max(...counts) <= 10 && Math.max(...counts) >= 2, String(counts));
 });
 
+test("what takes long leaves connections to the rest", { skip }, async (t) => {
+  const { url, server, name } = await testDatabase(t);
+  const [wire, other] = [await testWire(t, url), await testWire(t, url)];
+  let long: Promise<unknown>[] = [];
+  await other.transaction(async (holding) => {
+    await holding.query(statement("SELECT pg_advisory_xact_lock(1)"));
+    const wait = () =>
+      wire.transaction((tx) => tx.query(statement("SELECT pg_advisory_xact_lock_shared(1)")), { isLong: true });
+    long = Array.from({ length: 12 }, wait);
+    const waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'advisory'";
+    await waitFor(async () => (await server.ask(waiting, name)).length === 4);
+    assert.equal(await outcomeOf(wire.transaction((tx) => tx.query(statement("SELECT 1")))), "committed");
+    assert.equal((await server.ask(waiting, name)).length, 4);
+  });
+  await Promise.all(long);
+});
+
 test("a connection that is not admitted is not used, and those that wait hear why at once", { skip }, async (t) => {
   const { url } = await testDatabase(t);
   const seen: string[] = [];
