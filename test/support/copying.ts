@@ -12,7 +12,7 @@ import { type Bench, bench, draft, FILE, ready, remove, video } from "../contrac
 import { configIn, endpoint } from "./config.ts";
 import { tempFolder } from "./folder.ts";
 import { type TestClock, testClock, testPorts } from "./ports.ts";
-import { wireTo } from "./postgres-store.ts";
+import { byTimeOf, wireTo } from "./postgres-store.ts";
 import { realPorts } from "./real-ports.ts";
 
 // A database in SQLite that has some of everything, and what it is copied into.
@@ -159,7 +159,7 @@ export async function openOnSqlite(t: TestContext, { config, clock }: Filled): P
 /** The store of a relay on the same data folder, by the same clock. */
 export async function openOnCopy(t: TestContext, { config, clock }: Filled, url: string): Promise<Bench> {
   const opening = { dataDir: config.dataDir, settings: settingsOf(config) };
-  const store = await openPostgresStore(opening, await wireTo(url), testPorts(clock), { role: "relay" });
+  const store = await openPostgresStore(opening, await wireTo(url), byTimeOf(testPorts(clock)), { role: "relay" });
   t.after(() => store.close());
   return bench(store, clock, config, () => Promise.reject(new Error("it is opened once")));
 }

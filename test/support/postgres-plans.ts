@@ -25,7 +25,7 @@ type Plan = { "Node Type": string; "Relation Name"?: string; Plans?: Plan[] };
 
 /** Tables that hold a few rows, however long a relay runs. */
 const SMALL =
-  /^(meta|epochs|given_names|counts|endpoints|paces|targets|link_secrets|sessions|alarms|silences|receivers|nodes|tasks|places|archive_parts)$/;
+  /^(meta|epochs|given_names|counts|endpoints|paces|ids|targets|link_secrets|sessions|alarms|silences|receivers|nodes|tasks|places|archive_parts)$/;
 
 /**
  * The statements for which a table that grows is gone through from its beginning to its end, as table and text. With

@@ -1,5 +1,6 @@
 import pg from "pg";
 import { systemClock } from "../../src/platform/runtime.ts";
+import type { Ports } from "../../src/ports.ts";
 import { openPostgresStore } from "../../src/store/postgres/open.ts";
 import { openWire, type Wire } from "../../src/store/postgres/wire/open.ts";
 import { settingsOf } from "../../src/store/settings.ts";
@@ -23,6 +24,12 @@ export function wireTo(url: string): Promise<Wire> {
   return openWire({ url, ca: null }, { ...testPorts(), clock: systemClock() });
 }
 
+/**
+ * As with a wire's clock only the time of day is given: what has to be tried again waits for real milliseconds, and deadlines stay
+ * where they are when a test sets its clock.
+ */
+export const byTimeOf = (ports: Ports): Ports => ({ ...ports, clock: { ...systemClock(), now: ports.clock.now } });
+
 /** What the stores of the contracts have asked. */
 export const sent: Sent = new Map();
 
@@ -33,7 +40,8 @@ export const openOnPostgres: OpenStore = async (config, ports) => {
   let store: Store;
   try {
     const opening = { dataDir: config.dataDir, settings: settingsOf(config) };
-    store = await openPostgresStore(opening, noting(await wireTo(database.url), sent), ports, { role: "relay" });
+    const wire = noting(await wireTo(database.url), sent);
+    store = await openPostgresStore(opening, wire, byTimeOf(ports), { role: "relay" });
   } catch (error) {
     database.open--;
     throw error;

@@ -7,7 +7,7 @@ import { configIn } from "./config.ts";
 import { tempFolder } from "./folder.ts";
 import { type TestClock, testClock, testPorts } from "./ports.ts";
 import { testDatabase } from "./postgres.ts";
-import { wireTo } from "./postgres-store.ts";
+import { byTimeOf, wireTo } from "./postgres-store.ts";
 
 type Options = { input?: Parameters<typeof configIn>[1]; wire?(wire: Wire, nth: number): Way };
 
@@ -22,7 +22,9 @@ export async function openStores(
   const open = async (_: unknown, nth: number): Promise<Bench> => {
     const config = configIn(tempFolder(t), input);
     const opening = { dataDir: config.dataDir, settings: settingsOf(config) };
-    const store = await openPostgresStore(opening, wire(await wireTo(url), nth), testPorts(clock), { role: "relay" });
+    const store = await openPostgresStore(opening, wire(await wireTo(url), nth), byTimeOf(testPorts(clock)), {
+      role: "relay",
+    });
     t.after(() => store.close());
     return bench(store, clock, config, () => Promise.reject(new Error("it is opened once")));
   };

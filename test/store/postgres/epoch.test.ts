@@ -9,7 +9,7 @@ import { configIn } from "../../support/config.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { testClock, testPorts, testRandom } from "../../support/ports.ts";
 import { noPostgres, testDatabase } from "../../support/postgres.ts";
-import { wireTo } from "../../support/postgres-store.ts";
+import { byTimeOf, wireTo } from "../../support/postgres-store.ts";
 import { waitFor } from "../../support/wait.ts";
 
 const skip = noPostgres;
@@ -23,7 +23,7 @@ async function openStores(t: TestContext, count = 1) {
     const config = configIn(tempFolder(t), plain());
     const ports = testPorts(clock);
     const opening = { dataDir: config.dataDir, settings: settingsOf(config) };
-    const store = await openPostgresStore(opening, way(await wireTo(url)), ports, { role: "relay" });
+    const store = await openPostgresStore(opening, way(await wireTo(url)), byTimeOf(ports), { role: "relay" });
     t.after(() => store.close());
     return { ...bench(store, clock, config, () => Promise.reject(new Error("it is opened once"))), log: ports.log };
   }

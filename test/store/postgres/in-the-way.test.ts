@@ -277,8 +277,10 @@ test("lists may take long, other reads and writes do not, and what goes through 
   assert.equal((await last(store.events({ limit: 9 }))).isLong, true);
   assert.equal((await last(store.feed({ after: "oldest", limit: 9 }))).isLong, true);
   assert.equal((await last(store.endpoints())).isLong, false);
-  assert.equal((await last(post(ready("v1")))).within, 5_000);
-  assert.equal((await last(store.bringForward(1_000, clock.now()))).within, 600_000);
+  const { within: ofOne = 0 } = await last(post(ready("v1")));
+  assert.ok(ofOne > 0 && ofOne <= 5_000, `${ofOne}`);
+  const { within: ofAll = 0 } = await last(store.bringForward(1_000, clock.now()));
+  assert.ok(ofAll > 5_000 && ofAll <= 600_000, `${ofAll}`);
 });
 
 test("a write is tried for ten seconds in all, however long its tries take", async () => {

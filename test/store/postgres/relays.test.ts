@@ -7,7 +7,7 @@ import { configIn } from "../../support/config.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { testClock, testPorts } from "../../support/ports.ts";
 import { noPostgres, testDatabase } from "../../support/postgres.ts";
-import { wireTo } from "../../support/postgres-store.ts";
+import { byTimeOf, wireTo } from "../../support/postgres-store.ts";
 
 const skip = noPostgres;
 
@@ -25,7 +25,7 @@ async function openRelays(t: TestContext, count: number) {
   const open = async (nth: number): Promise<Bench> => {
     const config = configs[nth]!;
     const opening = { dataDir: config.dataDir, settings: settingsOf(config) };
-    const store = await openPostgresStore(opening, await wireTo(url), testPorts(clock), { role: "relay" });
+    const store = await openPostgresStore(opening, await wireTo(url), byTimeOf(testPorts(clock)), { role: "relay" });
     t.after(() => store.close());
     return bench(store, clock, config, () => Promise.reject(new Error("it is opened once")));
   };

@@ -10,6 +10,7 @@ export const LOCK = {
   newVideo: 2004446333,
   apart: 2004446334,
   all: 2004446335,
+  slot: 2004446336,
 } as const;
 
 /** How transactions lock what several of them may be about (locks.ts). */

@@ -50,14 +50,15 @@ export const NUMBERS = [
   "CREATE TABLE counts (name TEXT NOT NULL, slot int4 NOT NULL, value int8 NOT NULL, PRIMARY KEY (name, slot)) WITH (fillfactor = 50)",
   "CREATE VIEW counters AS SELECT name, sum(value)::int8 AS value FROM counts GROUP BY name",
   // A counter has a row for each session: one row for all would be the lock of the whole cluster, and two sessions with the same
-  // rows would wait for each other. No two that live have the same number, and those of the dead are given again.
+  // rows would wait for each other. A session holds the first number that is free, by a lock, until it ends.
   `CREATE FUNCTION counting_slot() RETURNS int4 LANGUAGE plpgsql AS $$
     DECLARE
-      slot text := nullif(current_setting('relay.slot', true), '');
+      slot int4 := nullif(current_setting('relay.slot', true), '');
     BEGIN
       IF slot IS NULL THEN
-        SELECT id INTO slot FROM pg_stat_get_backend_idset() AS id WHERE pg_stat_get_backend_pid(id) = pg_backend_pid();
-        PERFORM set_config('relay.slot', slot, false);
+        slot := 0;
+        WHILE NOT pg_try_advisory_lock(${LOCK.slot}, slot) LOOP slot := slot + 1; END LOOP;
+        PERFORM set_config('relay.slot', slot::text, false);
       END IF;
       RETURN slot;
     END $$`,
