@@ -356,10 +356,10 @@ test("a medium that waits for room on the disk says so; one that is not waiting 
   await seeded.take(ready("v2", { videoUrl: "https://cdn.example/2.mp4" }));
   const lines = (await run("media list")).stdout.split("\n");
   assert.match(
-    lines.find((line) => line.includes("v2"))!,
+    lines.find((line) => line.includes(" v2 "))!,
     /waits for disk: .* free, below mirror\.minFreeDisk \(976\.6 TiB\)$/,
   );
-  assert.doesNotMatch(lines.find((line) => line.includes("v1"))!, /disk/);
+  assert.doesNotMatch(lines.find((line) => line.includes(" v1 "))!, /disk/);
   assert.deepEqual(
     (await json("media list")).map(({ lastError }) => lastError === null),
     [true, false],

@@ -14,7 +14,7 @@ export type Query = { name: string; text: string; values: readonly (Value | read
 /** `rowCount`: how many rows were found or changed. `command`: the first word of the server's tag. */
 export type Answer = { rows: Record<string, unknown>[]; rowCount: number; command: string };
 
-/** How long a server may take to let in, and to say what it is, in milliseconds. */
+/** How long a server may take to let in, and to say what it is, in milliseconds; unless a connection is given another time. */
 const PATIENCE = 2_000;
 
 /** How long a farewell may take, in milliseconds. */
@@ -70,6 +70,8 @@ export type ConnectOptions = {
    * The clocks of others, a standby's too, may be wrong by any amount.
    */
   measured(asked: number, answered: number, now: number): void;
+  /** How long the server may take to let in. */
+  patience?: number;
 };
 
 /** Int8 and numeric as numbers: ids, times and sums are below 2^53. */
@@ -82,7 +84,7 @@ const types = {
 /** Connects to one host, with the settings of the relay. Rejects with the server's or the system's own error. */
 export async function connect(
   { host, port }: Place["hosts"][number],
-  { place, tls, clock, measured }: ConnectOptions,
+  { place, tls, clock, measured, patience = PATIENCE }: ConnectOptions,
 ): Promise<Connection> {
   const { user, password, database, application } = place;
   const client = new pg.Client({
@@ -144,7 +146,7 @@ export async function connect(
       }),
     async look() {
       const asked = clock.elapsed();
-      const cancel = clock.after(PATIENCE, () => cut(slow()));
+      const cancel = clock.after(patience, () => cut(slow(patience)));
       try {
         const { rows } = await connection.ask({ name: "wire_look", text: LOOK, values: [] });
         said = saidIn(rows[0]);
@@ -178,10 +180,11 @@ export async function connect(
     },
   };
 
-  const cancel = clock.after(PATIENCE, () => cut(slow()));
+  const cancel = clock.after(patience, () => cut(slow(patience)));
   try {
     await client.connect();
     await Promise.all([connection.ask({ name: "", text: PREPARE, values: [] }), connection.look()]);
+    patience = PATIENCE;
     return connection;
   } catch (error) {
     const why = lost === null || stateOf(error) !== null ? (error as Error) : lost;
@@ -192,8 +195,8 @@ export async function connect(
   }
 }
 
-function slow(): Error {
-  return new RelayError("store_unavailable", `no answer within ${PATIENCE / 1_000} s`);
+function slow(patience: number): Error {
+  return new RelayError("store_unavailable", `no answer within ${patience / 1_000} s`);
 }
 
 /** The server at the other end, as it last spoke of itself. */

@@ -9,6 +9,9 @@ import type { Server } from "./session.ts";
 const LOOK_EVERY = 5_000;
 const SEEK_EVERY = 250;
 
+/** How long a host may take to answer while no server was known yet, in milliseconds. */
+const AT_START = 10_000;
+
 /** A host that has not answered by then is not waited for while another one takes writes, in milliseconds. */
 const GRACE = 500;
 
@@ -94,7 +97,8 @@ export function watchPrimary(
     try {
       if (host.connection === null || host.connection.lost() !== null) {
         host.connection = null;
-        host.connection = await connect(host, options);
+        // A machine that has just started is slow, and nothing else can be done yet.
+        host.connection = await connect(host, current === null ? { ...options, patience: AT_START } : options);
         if (isClosed) await host.connection.end();
       } else await host.connection.look();
       const { refusal } = host.connection.said();
