@@ -23,10 +23,9 @@ test(
   async (t) => judge(await runClusterTest({ seed, relays: 4, seconds: 60, skew }), t),
 );
 
-for (const seconds of [5, 25, 60]) {
-  test(
-    `a relay cut off from the database for ${seconds} s holds back no other, and sends nothing out of order`,
-    options,
-    async (t) => judge(await runCutTest({ seed, relays: 3, seconds, skew }), t),
-  );
-}
+// Longer ones by hand: npm run test:cluster -- --cut 60
+test(
+  "a relay cut off from the database for a while holds back no other, and sends nothing out of order",
+  options,
+  async (t) => judge(await runCutTest({ seed, relays: 3, seconds: 5, skew }), t),
+);
