@@ -70,13 +70,14 @@ export function createRunner(surroundings: Surroundings, blocks: IdBlocks, readi
       const lanes = lanesOf(jobs);
       const locked = locksOf(kind, jobs).map((query) => rounds.ask(FIRST, query));
       const firsts = lanes.map(([first], lane) => askFirst(rounds, lane, kind, first!.job));
-      const begin = rounds.ask(lanes.length, toQuery(BEGIN, [token, at, node, ...blocks.ask(each * jobs.length)]));
+      const drawing = blocks.draw(each * jobs.length);
+      const begin = rounds.ask(lanes.length, toQuery(BEGIN, [token, at, node, ...drawing.asked]));
       // Ids are drawn under a lock of the session: one that was left within would keep it from all stores.
       begin.catch((error) => stateOf(error) !== BEHIND_FAILURE && transaction.cut(error));
       const [answers, { rows: drawn }] = await Promise.all([Promise.all(firsts), begin, ...locked]);
       const { first, names } = drawn[0] as { first: number; names: Uint8Array };
       if (markOf(names) !== mark) throw new OtherLife();
-      const ids = blocks.open(first, each, jobs.length);
+      const ids = drawing.open(first, each);
 
       const sums = createSums();
       const shared = { rounds, kind, turns: new Map() };

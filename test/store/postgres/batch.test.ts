@@ -4,7 +4,7 @@ import { type TestContext, test } from "node:test";
 import { createNames } from "../../../src/store/core/rows/ids.ts";
 import { about, apart, insert, type Job, job, sql, type Tx } from "../../../src/store/core/tx.ts";
 import { createRunner, type Surroundings } from "../../../src/store/postgres/batch.ts";
-import { createIdBlocks, MoreIds, noIds } from "../../../src/store/postgres/ids.ts";
+import { type Block, createIdBlocks, MoreIds, noIds } from "../../../src/store/postgres/ids.ts";
 import { type Kind, kindOf } from "../../../src/store/postgres/locks.ts";
 import { createRounds } from "../../../src/store/postgres/rounds.ts";
 import { migrate } from "../../../src/store/postgres/schema/migrate.ts";
@@ -307,4 +307,36 @@ test("no two sessions count in one row, whichever have ended meanwhile, and thei
     row.map(Number),
   );
   assert.deepEqual(rows.map(([, value]) => value!).sort(), [1, 1, 2, 2]);
+});
+
+test("of transactions of one store that are under way at once, none is given what another has drawn", {
+  skip,
+}, async (t) => {
+  const { url } = await testDatabase(t);
+  const wire = await wireTo(url);
+  t.after(() => wire.close());
+  await migrate(wire);
+  const blocks = createIdBlocks(createNames([{ first: 1, tag: 1 }]), testClock());
+  async function draw(size: number): Promise<Block> {
+    const drawing = blocks.draw(size);
+    const text = "SELECT first FROM take_ids($1::int8, $2::int8, $3::int8, $4::int8)";
+    const { rows } = await wire.query({ name: "", text, values: drawing.asked });
+    return drawing.open((rows[0] as { first: number }).first, size);
+  }
+  const given: number[] = [];
+  function use(block: Block, count: number): void {
+    const first = block.of(0).block(count);
+    for (let n = 0; n < count; n++) given.push(first + n);
+  }
+  for (let round = 0; round < 6; round++) {
+    const [one, other] = [await draw(16), await draw(16)];
+    use(one, 3);
+    use(other, 9);
+    // The one that has drawn first ends last, or first.
+    for (const each of round % 2 === 0 ? [other, one] : [one, other]) each.end();
+    const next = await draw(40);
+    use(next, 40);
+    next.end();
+  }
+  assert.equal(new Set(given).size, given.length);
 });
