@@ -10,7 +10,7 @@ export class MoreIds extends Error {}
 export type Block = { of(index: number): Ids; end(): void };
 
 export type IdBlocks = {
-  /** Before a transaction draws so many. Several may be under way at once. */
+  /** Before a transaction draws `size` ids. Several may be under way at once. */
   draw(size: number): Drawing;
   /** A transaction failed: the server may not know yet, and what it drew is given no other. */
   forget(): void;
