@@ -11,6 +11,9 @@ import { ROOT } from "./root.ts";
 /** Files that run side by side. Most tests wait more than they compute, so there are more than processors. */
 const AT_ONCE = Math.max(8, availableParallelism());
 
+/** Short forms that take longer hang: they are ended, and the runner names the files that had not ended. Milliseconds. */
+const LONGEST = 26 * 60_000;
+
 /** Where Linux keeps files in memory, and how much room the tests need there. */
 const MEMORY = "/dev/shm";
 const NEEDED = 3 * 2 ** 30;
@@ -29,6 +32,7 @@ const folder = isWhole || process.env.TMPDIR !== undefined ? null : makeFolderIn
 const { status } = spawnSync(process.execPath, ["--test", `--test-concurrency=${AT_ONCE}`, ...options, ...files], {
   cwd: ROOT,
   stdio: "inherit",
+  ...(!isWhole && { timeout: LONGEST }),
   env: { ...cache, ...process.env, ...(folder !== null && { TMPDIR: folder }), ...(isWhole && { TESTS: "whole" }) },
 });
 // What failed tests leave is named in their messages.

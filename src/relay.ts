@@ -115,7 +115,7 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
       wake(fed) {
         events++;
         feedWaits.wake();
-        if (fed.media) parts.now.mirror.wake();
+        if (fed.media.length > 0) parts.now.mirror.wake(fed.media);
         endpoints.wake(fed.endpoints ?? undefined);
       },
     };

@@ -1,5 +1,6 @@
 import { RelayError } from "../errors.ts";
 import type { Video, VideoState } from "../model/video.ts";
+import { nextSize } from "../platform/timing.ts";
 import type { Mapping, Page, Store } from "../store/store.ts";
 import { inStates, titleFilter } from "./filters/types.ts";
 import { shortTime } from "./format.ts";
@@ -128,8 +129,8 @@ export async function* showContext(
   }
 }
 
-/** Rows of one transaction: a large import must not keep the relay from committing. */
-const BATCH = 500;
+/** Rows of one transaction, at first and at most: a large import must not keep the relay from committing. */
+const BATCH = { first: 50, most: 500 };
 
 /** How many events were sent without the context that is known of them now. */
 export async function countContextMissing(store: Store): Promise<number> {
@@ -147,8 +148,13 @@ export async function importContexts(
   how: { override: boolean } = { override: false },
 ): Promise<{ imported: number }> {
   let imported = 0;
-  for (let at = 0; at < rows.length; at += BATCH) {
-    imported += (await store.importContexts(rows.slice(at, at + BATCH), how, now())).imported;
+  let size = BATCH.first;
+  for (let at = 0; at < rows.length; ) {
+    const some = rows.slice(at, at + size);
+    const begun = now();
+    imported += (await store.importContexts(some, how, begun)).imported;
+    at += some.length;
+    size = nextSize(size, now() - begun, BATCH.most);
   }
   return { imported };
 }

@@ -23,6 +23,8 @@ export type Surroundings = {
     ask(question: string, how?: { isHidden?: boolean }): Promise<string | null>;
   };
   version: string;
+  /** Lowers the priority of the process. */
+  lowerPriority(): void;
   /** Where an uncaught error is written: this log, or stderr. */
   crash: { log: OpenLog | null };
 };
@@ -33,7 +35,7 @@ type ToRead = { secrets?: "marks" | false; isQuiet?: boolean };
 export type Program = ReturnType<typeof openProgram>["program"];
 
 /** Ties a command to its surroundings; `close` releases what the command opened through them. */
-export function openProgram({ environment, streams, version, crash }: Surroundings, args: Args) {
+export function openProgram({ environment, streams, version, lowerPriority, crash }: Surroundings, args: Args) {
   const { env, cwd, hostname, pid, utcOffset } = environment;
   /** Its log writes warnings and errors to stderr, one line each. */
   const ports: Ports = { clock: systemClock(), random: systemRandom(), log: stderrLog(streams.stderr) };
@@ -70,6 +72,7 @@ export function openProgram({ environment, streams, version, crash }: Surroundin
     hostname,
     pid,
     version,
+    lowerPriority,
     ...streams,
     ports,
     /** The zone in which times are shown, and in which they are read where they name none. */

@@ -2,6 +2,7 @@ import pkg from "../../package.json" with { type: "json" };
 import { errorLine, errorTable, RelayError } from "../errors.ts";
 import { withoutQueries } from "../platform/log/log.ts";
 import { packed } from "../platform/packed.ts";
+import { lowerPriority } from "../platform/processes/process-priority.ts";
 import {
   askTerminal,
   assertRuntime,
@@ -41,7 +42,9 @@ export function runProgram(table: CommandTable): void {
     else report(error, streams.stderr);
     void Promise.resolve(log?.flush()).then(() => exit(1, { patience: PATIENCE, ...endingOf(crash) }));
   });
-  const surroundings: Surroundings = { environment: environment(), streams, version: pkg.version, crash };
+  const surroundings: Surroundings = {
+    ...{ environment: environment(), streams, version: pkg.version, lowerPriority, crash },
+  };
   void runCommandLine(table, surroundings).then((code) =>
     exit(code, crash.log ? { patience: PATIENCE, ...endingOf(crash) } : {}),
   );

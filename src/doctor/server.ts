@@ -14,7 +14,7 @@ const CONNECTIONS = 10;
 
 /** The server that a store is on. */
 export function judgeServer(found: Inspected): Finding[] {
-  const { server, version, role, roundTrip, ahead, isSynchronous, keepsSettings, oldest, connectionsLeft } = found;
+  const { server, version, role, roundTrip, ahead, isSynchronous, oldest, connectionsLeft } = found;
   return [
     of(
       "version",
@@ -48,15 +48,6 @@ export function judgeServer(found: Inspected): Finding[] {
         : warning(
             "a commit waits for no standby: a failover may lose what was acknowledged just before",
             "set synchronous_standby_names, unless the storage below keeps a second copy of each commit",
-          ),
-    ),
-    of(
-      "pooler",
-      keepsSettings
-        ? ok("sessions keep their settings: no pooler lends them out")
-        : failed(
-            "sessions lose their settings: a pooler in transaction mode is in between",
-            "name the server itself in store.url, or set the pooler to session mode",
           ),
     ),
     of(

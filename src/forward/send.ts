@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { SET } from "../config/hidden.ts";
 import type { Endpoint } from "../config/schema.ts";
 import { codeOf, errorLine } from "../errors.ts";
@@ -7,7 +7,6 @@ import type { Attempt } from "../model/delivery.ts";
 import type { FailureKind } from "../model/health.ts";
 import type { Outbound } from "../platform/net/outbound.ts";
 import { UntrustedCertificate } from "../platform/net/trust.ts";
-import { abortAfter } from "../platform/timing.ts";
 import type { Clock } from "../ports.ts";
 import { parseRetryAfter } from "./retry-after.ts";
 import { createSigner } from "./signature.ts";
@@ -69,7 +68,7 @@ export function createSend(
 
   async function post(
     { id, body, attempt, headers: own }: Message,
-    startedAt: number,
+    { startedAt, begun }: { startedAt: number; begun: number },
     signal: AbortSignal,
   ): Promise<Said> {
     const timestamp = Math.floor(startedAt / 1000);
@@ -84,7 +83,13 @@ export function createSend(
       signal,
       headersTimeout: timeout,
       bodyTimeout: timeout,
-      reading: { keep: KEPT, most: READ, limit: (giveUp) => clock.after(READ_FOR, giveUp) },
+      reading: {
+        keep: KEPT,
+        most: READ,
+        limit: (giveUp) => clock.after(READ_FOR, giveUp),
+        // A request that is sent once more has what is left.
+        within: (giveUp) => clock.after(begun + timeout - clock.elapsed(), () => giveUp(late())),
+      },
     });
     const { status } = answer;
     const response = hide(answer.start);
@@ -105,10 +110,7 @@ export function createSend(
   return async (message, stop) => {
     const startedAt = clock.now();
     const begun = clock.elapsed();
-    const said = await abortAfter(timeout, clock, (signal) => post(message, startedAt, signal), {
-      signal: stop,
-      late,
-    }).catch(explainSilence);
+    const said = await post(message, { startedAt, begun }, stop).catch(explainSilence);
     const { status, response, error, ...rest } = said;
     const duration = Math.round(clock.elapsed() - begun);
     return { attempt: { startedAt, duration, status, response, error, ...summaryOf(message.body) }, ...rest };
@@ -141,7 +143,7 @@ function silenceOf(error: unknown): Silence {
 }
 
 function summaryOf(body: Uint8Array): { bytes: number; sha256: string } {
-  return { bytes: body.length, sha256: createHash("sha256").update(body).digest("hex") };
+  return { bytes: body.length, sha256: hash("sha256", body, "hex") };
 }
 
 /**

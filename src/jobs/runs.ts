@@ -4,6 +4,7 @@ import type { RunOptions, RunOutcome, RunVerb, TaskJob } from "../model/task.ts"
 import { every } from "../platform/timing.ts";
 import type { Ports } from "../ports.ts";
 import type { Store } from "../store/store.ts";
+import { createLapse } from "./lapse.ts";
 
 /** What each verb does that is not done in pieces; it ends when the signal aborts. */
 export type Runs = {
@@ -35,11 +36,11 @@ export async function runTask(
     if (isOurs === true) until = asked + LEASE;
     if (isOurs === false) ending.abort(new LeaseLost("the task was canceled"));
   };
-  // Another relay would begin it, too.
-  const watch = () => {
-    if (store.shared !== null && clock.elapsed() >= until - MARGIN) ending.abort(new LeaseLost("the lease was lost"));
+  const { isOver, watch } = createLapse(store, clock);
+  const look = () => {
+    if (isOver(until)) ending.abort(new LeaseLost("the lease was lost"));
   };
-  const ends = [every(RENEW_EVERY, clock, renew), every(RENEW_EVERY / 2, clock, watch)];
+  const ends = [every(RENEW_EVERY, clock, renew), watch(look)];
   try {
     const { filter } = await store.task(job.id);
     const outcome = await runs[job.verb](filter, ending.signal, job);
@@ -53,6 +54,5 @@ export async function runTask(
   if (signal.aborted) await store.renewTask(job, 0).catch(() => {});
 }
 
-/** How soon the end of a canceled one is noticed, and how long before its lease is over it ends, in milliseconds. */
+/** How soon the end of a canceled one is noticed, in milliseconds. */
 const RENEW_EVERY = 2_000;
-const MARGIN = 3_000;

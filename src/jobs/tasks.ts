@@ -1,7 +1,7 @@
 import { errorLine, RelayError } from "../errors.ts";
 import { LEASE } from "../model/job.ts";
 import { isRun, type TaskItem, type TaskJob, type TaskPiece } from "../model/task.ts";
-import { sleep } from "../platform/timing.ts";
+import { nextSize, sleep, smallerSize } from "../platform/timing.ts";
 import type { Ports } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 import { runTask } from "./runs.ts";
@@ -13,6 +13,9 @@ import { createWake } from "./wake.ts";
  */
 const PAUSE = 20;
 const PAUSE_PER_WORK = 3;
+
+/** The shares of a whole piece that one may be of. */
+const MOST = 100;
 
 /** How soon a store in trouble is asked again, in milliseconds. */
 const AGAIN = 1_000;
@@ -37,21 +40,25 @@ export async function workTask(
   job: TaskJob,
   { signal, onPiece }: { signal: AbortSignal; onPiece(): void },
 ): Promise<void> {
+  let size = MOST;
   while (!signal.aborted) {
     try {
-      const piece = await withBodies(await store.taskPiece(job.id));
+      const piece = await withBodies(await store.taskPiece(job.id, size / MOST));
       const paced = job.rate === null ? 0 : (piece.items.length / job.rate) * 1_000;
       const begun = clock.elapsed();
       const { isOurs, ended } = await store.workTask(job, piece, LEASE + paced, clock.now());
       if (!isOurs) return;
       onPiece();
       if (ended !== null) return;
-      await sleep(Math.max(PAUSE, PAUSE_PER_WORK * (clock.elapsed() - begun), paced), clock, signal);
+      const took = clock.elapsed() - begun;
+      size = nextSize(size, took, MOST);
+      await sleep(Math.max(PAUSE, PAUSE_PER_WORK * took, paced), clock, signal);
     } catch (error) {
       if (!(error instanceof RelayError) || error.code !== "store_unavailable") {
         log.error("a task cannot go on", { task: job.id, error: errorLine(error) });
         return store.failTask(job, errorLine(error), clock.now());
       }
+      size = smallerSize(size);
       await sleep(AGAIN, clock, signal);
     }
   }

@@ -4,6 +4,7 @@ import { every } from "../platform/timing.ts";
 import type { Ports } from "../ports.ts";
 import type { Claimed, ClaimWish, Store } from "../store/store.ts";
 import { createAhead } from "./ahead.ts";
+import { createLapse } from "./lapse.ts";
 import { createWake } from "./wake.ts";
 
 /** How soon a queue is asked again that gave nothing due, or failed, in milliseconds. */
@@ -12,13 +13,6 @@ const CLAIM_AGAIN = 1_000;
 /** Limits of the wait for the next due time, in milliseconds; the longest, because the machine's clock may jump. */
 const LONGEST_WAIT = 30_000;
 const SHORTEST_WAIT = 50;
-
-/**
- * How often leases are looked at that could not be renewed, and how long before its end work on it ends, in milliseconds: a job
- * may have been claimed ahead of its slot (ahead.ts), and what is under way takes a moment to end.
- */
-const LOOK_EVERY = 500;
-const MARGIN = 3_000;
 
 /** What a running job gets from its worker. */
 export type Lease = {
@@ -85,8 +79,7 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
   const leases = new WeakMap<J, number>();
   const ending = new AbortController();
 
-  /** What is not renewed in time another relay takes up: it is not worked on at two places. */
-  const isOver = (until: number) => store.shared !== null && clock.elapsed() >= until - MARGIN;
+  const { isOver, watch } = createLapse(store, clock);
 
   const lose = ({ abort }: Running<J>) => abort.abort(new LeaseLost("the lease was lost"));
 
@@ -102,12 +95,9 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
     );
   });
 
-  const endLooks =
-    store.shared === null
-      ? () => {}
-      : every(LOOK_EVERY, clock, () => {
-          for (const entry of running.values()) if (isOver(entry.until)) lose(entry);
-        });
+  const endLooks = watch(() => {
+    for (const entry of running.values()) if (isOver(entry.until)) lose(entry);
+  });
 
   /**
    * A job may be claimed again while it runs. Either its lease ran out when the clock jumped: the work goes on under the new
@@ -148,7 +138,8 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
       slots++;
       ahead.ended(clock.elapsed() - begun);
       fill();
-      wake();
+      // Where nothing is due the slot can wait.
+      if (!isQuiet || lacksSlot) wake();
     };
     slots--;
     const entry: Running<J> = { abort, job, again: null, until };

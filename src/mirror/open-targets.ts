@@ -17,12 +17,12 @@ import type { MirrorTarget, Opening } from "../targets/target.ts";
 /**
  * Opens the targets of a data folder. A present target that cannot be opened now throws on use, and is opened by the
  * first use that succeeds: without its target a relay still takes events and downloads media. `beside`: another process
- * may use the target.
+ * may use the target. Relays of one store have it together.
  */
 export async function openTargets(options: {
   config: Pick<Config["mirror"], "target"> & Partial<Pick<Config["mirror"], "formerTargets">>;
   dataDir: string;
-  store: Pick<Store, "targetId" | "targets">;
+  store: Pick<Store, "targetId" | "targets"> & Partial<Pick<Store, "shared">>;
   clock?: Clock;
   log?: Pick<Log, "info" | "warn" | "error">;
   beside?: boolean;
@@ -53,7 +53,8 @@ export async function openTargets(options: {
     return typeOf(place).openFormer(place, config.type === place.type ? config : null, openAsFormer);
   }
 
-  const openPresent = () => openOnce(presentId, () => open(config, { access: beside ? "shared" : "own", clock, log }));
+  const access = beside ? "shared" : store.shared ? "joint" : "own";
+  const openPresent = () => openOnce(presentId, () => open(config, { access, clock, log }));
   await openPresent().catch((error) => log?.error("mirror target cannot be used yet", { error: errorLine(error) }));
   const present = whenOpen(openPresent);
 

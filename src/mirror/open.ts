@@ -14,7 +14,7 @@ import { downloadQueue } from "./download/queue.ts";
 import { createMover } from "./move/mover.ts";
 import { openTargets } from "./open-targets.ts";
 import { createCopies } from "./serve/copy.ts";
-import { spooledFiles, sweepSpool, sweepUnwanted } from "./spool/spool.ts";
+import { reviveAll, sweepSpool, sweepUnwanted } from "./spool/spool.ts";
 import { uploadQueue } from "./upload/queue.ts";
 import { createTargetHealth } from "./upload/target-health.ts";
 
@@ -53,7 +53,7 @@ export async function openMirror(options: {
     (await (await targets.at(target))?.head(key))?.bytes === bytes;
 
   async function clearSpool(): Promise<void> {
-    await store.reviveSpooled(await spooledFiles(spoolDir), clock.now());
+    await reviveAll({ store, clock, spoolDir });
     await sweepSpool(spoolDir, await store.spooledMedia());
   }
 
@@ -95,13 +95,15 @@ export async function openMirror(options: {
       });
       mover.start();
       // A medium whose file lies here may have been settled, or deleted, by another relay.
-      if (store.shared !== null)
-        endSweeps = every(SWEEP_EVERY, clock, () => sweepUnwanted(store, spoolDir).catch(() => {}));
+      if (store.shared !== null) {
+        endSweeps = every(SWEEP_EVERY, clock, () => sweepUnwanted({ store, clock, spoolDir }).catch(() => {}));
+      }
     },
     /** Moves copies into the present target, as a task asks for it. */
     move: mover.move,
-    wake(): void {
-      for (const worker of workers) worker.wake();
+    /** Jobs of these queues, or (without) of any may be due. */
+    wake(fed: readonly QueueName[] = queues.map(({ name }) => name)): void {
+      for (const [index, { name }] of queues.entries()) if (fed.includes(name)) workers[index]?.wake();
     },
     /** Gives running jobs `grace` milliseconds to end; a later start resumes or repeats what is cut off. */
     async stop(grace: number): Promise<void> {

@@ -102,6 +102,8 @@ export type TaskJob = Pick<Task, "id" | "verb" | "rate"> & { claim: string };
 export type TaskItem = {
   id: string;
   endpoint: string | null;
+  /** The number of the video that it is about; 0: of none, or that is not known. */
+  video: number;
   /** Of a refused body: the bytes that are taken in as an event. */
   body?: Uint8Array;
   /** Why it cannot be done. */

@@ -91,3 +91,19 @@ export function every(
     cancel();
   };
 }
+
+// How many rows each piece of a long work is about. Each is a transaction of its own; how long it takes depends on the database,
+// on the way to it, and on what the rows are.
+
+/** Milliseconds. A piece that took longer is followed by a smaller one, one that took less by a larger one. */
+const LONG = 1_000;
+const SHORT = 250;
+
+/** The size of the next piece, after one of this size that took so long. */
+export function nextSize(size: number, took: number, most: number): number {
+  if (took > LONG) return Math.max(1, Math.floor(size / 2));
+  return took < SHORT ? Math.min(most, 2 * size) : size;
+}
+
+/** The same after one that failed, maybe for the time that it took. */
+export const smallerSize = (size: number): number => Math.max(1, Math.floor(size / 4));

@@ -55,12 +55,14 @@ export function createEndpointWorkers(
         const yieldSlot = () => {
           end();
           lease.yieldSlot();
-          sending.get(id)?.worker.wake();
+          const present = sending.get(id);
+          if (present !== self) present?.worker.wake();
         };
         return queue.run(job, { ...lease, yieldSlot }).finally(yieldSlot);
       },
     };
-    return { endpoint, outbound, worker: startWorker(shared, store, ports) };
+    const self: Sending = { endpoint, outbound, worker: startWorker(shared, store, ports) };
+    return self;
   }
 
   async function end({ endpoint, worker, outbound }: Sending, grace: number): Promise<void> {

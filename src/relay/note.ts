@@ -13,7 +13,11 @@ export function noteOf(config: Config, startedAt: number): RelayNote {
   const decides = {
     settings: settingsOf(config),
     endpoints: endpoints.map(({ url, body, timeout }) => ({ url, body, timeout })),
-    copies: { target: placeOfTarget(mirror.target), key: mirror.key, publicBaseUrl: mirror.publicBaseUrl },
+    copies: {
+      target: mirror.enabled ? placeOfTarget(mirror.target) : null,
+      key: mirror.key,
+      publicBaseUrl: mirror.publicBaseUrl,
+    },
   };
   return {
     host: environment().hostname,

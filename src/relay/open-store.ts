@@ -18,8 +18,7 @@ export async function openRelayStore(config: Config, { ports, threads, onLost }:
   await shareToken(store, config, ports).catch((error) => {
     ports.log.warn("the admin token is this relay's alone, and not that of all of them", { error: errorLine(error) });
   });
-  // When the database's clock is set, no relay moves what is due: each of them would.
-  return { store, ports: { ...ports, clock: { ...shared.clock, onJump() {} } }, database: null };
+  return { store, ports: { ...ports, clock: { ...shared.clock, onJump: shared.onJump } }, database: null };
 }
 
 /** Of the admin listener there is one token for all relays of a store, where their configs name none: the first that is made. */

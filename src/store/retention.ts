@@ -7,7 +7,7 @@ import {
   prunedRows,
   type StorageReading,
 } from "../model/retention.ts";
-import { sleep } from "../platform/timing.ts";
+import { nextSize, sleep } from "../platform/timing.ts";
 import type { Clock } from "../ports.ts";
 import type { ArchiveVerbs } from "./archive/verbs.ts";
 
@@ -37,13 +37,22 @@ export type RetentionVerbs = ArchiveVerbs & {
   giveBack(bytes: number): Promise<void>;
 };
 
-/** Milliseconds. A piece is made smaller when one has taken longer than this, and larger when it was shorter. */
+/**
+ * Milliseconds. A piece is made smaller when one has taken longer than this, and larger when it was shorter. On a database of several
+ * relays (`shared`), where a piece holds only its own videos up, the way there and back takes most of it.
+ */
 const LONG = 3;
 const SHORT = 1.5;
 
 /** Rows of a piece: at first and at least, and at most. The fewest take half a millisecond; what is longer is the disk's. */
 const FEWEST = 16;
 const MOST = 256;
+
+function sizeAfter(size: number, took: number, isShared: boolean): number {
+  if (isShared) return nextSize(size, took, MOST);
+  if (took > LONG) return Math.max(FEWEST, Math.floor(size / 2));
+  return took < SHORT ? Math.min(MOST, size * 2) : size;
+}
 
 /**
  * The shortest pause between two pieces, in milliseconds, and the pause as a multiple of what the piece before took: a store
@@ -58,6 +67,7 @@ const LEASE = 30_000;
 /** Bytes that are given back at once. */
 const GIVEN_BACK = 2 ** 18;
 
+type Pruner = Pick<RetentionVerbs, "prune"> & { readonly shared: unknown };
 type Pace = { clock: Clock; signal: AbortSignal };
 
 async function pause(took: number, { clock, signal }: Pace): Promise<void> {
@@ -69,7 +79,7 @@ async function pause(took: number, { clock, signal }: Pace): Promise<void> {
  * another is at it. `by`: a name that no other has.
  */
 export async function pruneInPieces(
-  store: Pick<RetentionVerbs, "prune">,
+  store: Pruner,
   { expiry, by, takes = false }: { expiry: Expiry; by: string; takes?: boolean },
   { onPiece, ...pace }: Pace & { onPiece?(pruned: Pruned): void },
 ): Promise<{ pruned: Pruned; isWhole: boolean }> {
@@ -84,8 +94,7 @@ export async function pruneInPieces(
     onPiece?.(pruned);
     if (!piece.isMore) return { pruned, isWhole: true };
     const took = clock.elapsed() - began;
-    if (took > LONG) limit = Math.max(FEWEST, Math.floor(limit / 2));
-    else if (took < SHORT) limit = Math.min(MOST, limit * 2);
+    limit = sizeAfter(limit, took, store.shared !== null);
     await pause(took, pace);
   }
   return { pruned, isWhole: false };
@@ -102,7 +111,7 @@ export type ArchiveQueued = (by: string, signal: AbortSignal) => Promise<{ archi
  * it could not be, in one line; then the rest was pruned, and the store keeps it. `onPiece`: with all that was pruned so far.
  */
 export async function pruneArchived(
-  store: Pick<RetentionVerbs, "prune" | "noteArchive">,
+  store: Pruner & Pick<RetentionVerbs, "noteArchive">,
   wish: { expiry: Expiry; by: string; takes?: boolean; archive: ArchiveQueued | null },
   pace: Pace & { onPiece?(pruned: Pruned): void },
 ): Promise<{ pruned: Pruned; isWhole: boolean; archived: number; archiveError: string | null }> {

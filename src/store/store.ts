@@ -67,8 +67,8 @@ export type Accepted = {
   videoId: string;
   /** The deliveries that were claimed with it, by `Received.lease`. */
   leased: DeliveryJob[];
-  /** Who may have work now: on media, and (`endpoints`) on deliveries, but for those that were leased; null: any endpoint. */
-  feeds: { media: boolean; endpoints: string[] | null };
+  /** Who may have work now: queues of media, and (`endpoints`) deliveries, but for those that were leased; null: any endpoint. */
+  feeds: { media: Job["queue"][]; endpoints: string[] | null };
 };
 
 /** Which jobs a worker wants: `limit` of them, each leased for `leaseFor` milliseconds. A limit of 0 asks only when the next is due. */
@@ -170,7 +170,7 @@ export type StoreVerbs = PartVerbs & {
   skipMedia(now: number): Promise<{ isMore: boolean }>;
   /**
    * The clock went back by `by` milliseconds, to `now`: due times that were set before are moved along, and so is the life
-   * of links that came while it was ahead.
+   * of links that came while it was ahead. Where several relays notice that, the first moves them, and all of them call this.
    */
   bringForward(by: number, now: number): Promise<void>;
   /**
@@ -271,9 +271,10 @@ export type Store = StoreVerbs & {
   backups: Backups;
   /**
    * Other relays may work on it: then a job whose lease has run out is another's, and all go by this clock, which the times that
-   * verbs are given are of. Null: one relay has it for itself, and goes by its machine's.
+   * verbs are given are of. `onJump` calls back, one, when it was set by that many milliseconds (negative: back). Null: one relay
+   * has it for itself, and goes by its machine's.
    */
-  readonly shared: { clock: Clock } | null;
+  readonly shared: { clock: Clock; onJump(listener: (ms: number) => void): void } | null;
   /** From the next write on these hold. */
   configure(settings: StoreSettings): void;
   /** Whether an event could be committed right now (null), or why not. */

@@ -20,11 +20,13 @@ export type MoveOutcome =
   /** The copy is there. `deleteAt`: when it is deleted where it was; null: it is left there. */
   | { is: "moved"; to: { target: string; key: string }; deleteAt: number | null }
   /** It cannot be moved, because of what is where it was. */
-  | { is: "failed"; error: string };
+  | { is: "failed"; error: string }
+  /** Not now: until it is placed again others may work on the copies of its video. */
+  | { is: "later" };
 
 /**
- * What becomes of a move. `busy`: the medium is being downloaded or uploaded; ask again. `changed`: it has another copy by now,
- * or none. `lost`: the task was canceled, or is another's.
+ * What becomes of a move. `busy`: the medium is being downloaded or uploaded, or another relay is at its video; ask again.
+ * `changed`: it has another copy by now, or none. `lost`: the task was canceled, or is another's.
  */
 type Fit = "busy" | "changed" | "lost";
 
@@ -42,8 +44,8 @@ export type MoveVerbs = {
     from: string | null,
   ): Promise<{ copies: ElsewhereCopy[]; left: ElsewhereCopy[]; next: string | null }>;
   /**
-   * Writes down where a copy is about to be put. `passed`: keys of this target that hold another file. `again`: it may have been
-   * put before.
+   * Writes down where a copy is about to be put; until that is settled no other relay works on the copies of its video.
+   * `passed`: keys of this target that hold another file. `again`: it may have been put before.
    */
   placeMove(
     job: TaskJob,
@@ -59,6 +61,8 @@ export type MoveVerbs = {
   ): Promise<{ is: "moved" | "failed" | Fit }>;
   /** What a task could not move, the oldest first. */
   failedMoves(taskId: string, limit: number): Promise<{ mediumId: string; error: string }[]>;
+  /** What tasks before this one could not move is forgotten; some of it: how many. */
+  forgetFailedMoves(job: TaskJob): Promise<number>;
   /** Copies that moves have left in a target are deleted at this time; some of them: how many. */
   dropFormerCopies(job: TaskJob, target: string, at: number): Promise<number>;
   /** What a task waits for, in words, which its error says meanwhile; null: nothing any longer. */
@@ -103,7 +107,8 @@ export type TaskVerbs = MoveVerbs & {
   }): Promise<{ job: TaskJob | null; nextDue: number | null }>;
   /** The lease of a claimed task, or of one that is being counted, ends in `leaseFor` milliseconds; 0 gives it back. */
   renewTask(task: { id: string; claim: string | null }, leaseFor: number): Promise<boolean>;
-  taskPiece(id: string): Promise<TaskPiece>;
+  /** The next piece; `share`: what part of the most that one is of, 1 where it is left out; one at least. */
+  taskPiece(id: string, share?: number): Promise<TaskPiece>;
   /** Does a piece, and moves the task on, in one transaction. `ended`: that was the last one. False: the task is lost. */
   workTask(
     job: TaskJob,

@@ -108,6 +108,7 @@ export const storeVerbs = {
   placeMove: write,
   settleMove: write,
   failedMoves: read,
+  forgetFailedMoves: write,
   dropFormerCopies: write,
   noteWait: write,
 

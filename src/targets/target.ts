@@ -14,6 +14,11 @@ export type About = {
    * cleared first, and the file is proven again.
    */
   again: boolean;
+  /**
+   * Other relays may have begun to put this key, and hang: what they have begun is ended first, and this is begun so that
+   * it can be ended.
+   */
+  isShared?: boolean;
   /** Readable by the relay's user only. */
   isPrivate?: boolean;
   /** Called between pieces of what is copied, with the bytes of the piece before, and awaited. */
@@ -85,10 +90,11 @@ export type MirrorTarget = {
 
 /**
  * What opening a target may change. `own`: it is this relay's: it is made where it is missing, and leftovers of a crash
- * are cleared. `shared`: another process may use it, so nothing is made or cleared. `former`: a former target of this
- * relay, where nothing is made or cleared either.
+ * are cleared. `joint`: several relays have it: it is made where it is missing, and what another one has under way is not cleared.
+ * `shared`: another process may use it, so nothing is made or cleared. `former`: a former target of this relay, where nothing is
+ * made or cleared either.
  */
-export type Access = "own" | "shared" | "former";
+export type Access = "own" | "joint" | "shared" | "former";
 
 /** How a target is opened; `access` is `own` by default. */
 export type Opening = { access?: Access; clock?: Clock; log?: Pick<Log, "info" | "warn"> };

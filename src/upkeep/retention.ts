@@ -21,7 +21,7 @@ const JUMP = 60 * 60_000;
  * archive, `archive` fills it first.
  */
 export function startRetention(options: {
-  store: Pick<Store, "prune" | "noteArchive" | "space" | "giveBack" | "noteReading">;
+  store: Pick<Store, "prune" | "noteArchive" | "space" | "giveBack" | "noteReading" | "shared">;
   ports: Ports;
   retention(): Retention;
   archive: ArchiveQueued;

@@ -12,10 +12,17 @@ const END_NAMES = ["expires", "expiry", "expire", "expires_at", "expiresat", "ex
 /** Akamai's tokens: `exp=…~acl=…~hmac=…`. */
 const TOKEN_NAMES = ["hdnts", "hdnea", "hdntl", "__token__"];
 
-const TELLS_TIME = new RegExp(
-  `[?&](?:x-(?:amz|goog)-expires|se|policy|${[...END_NAMES, ...TOKEN_NAMES].join("|")})=`,
-  "i",
-);
+/** What a parameter says of the expiry, beside the others of its link. */
+type Reader = (value: string, values: Map<string, string>) => number | null;
+
+const READERS = new Map<string, Reader>([
+  ...END_NAMES.map((name) => [name, plainTime] as const),
+  ...TOKEN_NAMES.map((name) => [name, tokenEnd] as const),
+  ["x-amz-expires", (seconds, values) => after(values.get("x-amz-date"), seconds)],
+  ["x-goog-expires", (seconds, values) => after(values.get("x-goog-date"), seconds)],
+  ["se", (value, values) => (values.has("sig") ? isoTime(value) : null)],
+  ["policy", (value, values) => (values.has("key-pair-id") ? policyEnd(value) : null)],
+]);
 
 /**
  * The expiry in a link, in milliseconds since 1970; the earliest of several; null where there is none. Only a hint: clocks
@@ -23,32 +30,23 @@ const TELLS_TIME = new RegExp(
  */
 export function expiryOf(url: string): number | null {
   const query = url.indexOf("?");
-  if (query === -1 || !TELLS_TIME.test(url) || !isUrl(url)) return null;
+  if (query === -1 || !isUrl(url)) return null;
+  const hash = url.indexOf("#", query);
   const values = new Map<string, string>();
-  for (const parameter of url
-    .slice(query + 1)
-    .split("#", 1)[0]!
-    .split("&")) {
+  for (const parameter of url.slice(query + 1, hash === -1 ? url.length : hash).split("&")) {
     const name = nameOf(parameter);
     values.set(name, parameter.slice(name.length + 1));
   }
-  /** What the parameter of one of these names says, where there is one. */
-  const read = (name: string, time: (value: string) => number | null): number | null => {
-    const value = values.get(name);
-    return value === undefined ? null : time(decoded(value));
-  };
-  const times = [
-    read("x-amz-expires", (seconds) => read("x-amz-date", (start) => after(start, seconds))),
-    read("x-goog-expires", (seconds) => read("x-goog-date", (start) => after(start, seconds))),
-    values.has("sig") ? read("se", isoTime) : null,
-    values.has("key-pair-id") ? read("policy", policyEnd) : null,
-    ...END_NAMES.map((name) => read(name, plainTime)),
-    ...TOKEN_NAMES.map((name) => read(name, tokenEnd)),
-  ].filter((time) => time !== null);
-  return times.length === 0 ? null : Math.min(...times);
+  let earliest: number | null = null;
+  for (const [name, value] of values) {
+    const time = READERS.get(name)?.(decoded(value), values) ?? null;
+    if (time !== null && (earliest === null || time < earliest)) earliest = time;
+  }
+  return earliest;
 }
 
 function decoded(value: string): string {
+  if (!value.includes("%")) return value;
   try {
     return decodeURIComponent(value);
   } catch {
@@ -57,8 +55,9 @@ function decoded(value: string): string {
 }
 
 /** A start like 20260131T235959Z, and seconds from then. */
-function after(start: string, seconds: string): number | null {
-  const begin = isoTime(start.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, "$1-$2-$3T$4:$5:$6Z"));
+function after(start: string | undefined, seconds: string): number | null {
+  if (start === undefined) return null;
+  const begin = isoTime(decoded(start).replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, "$1-$2-$3T$4:$5:$6Z"));
   return begin === null || !/^\d{1,9}$/.test(seconds) ? null : begin + Number(seconds) * 1000;
 }
 
@@ -67,7 +66,9 @@ function epoch(seconds: string | undefined): number | null {
   return /^[1-9]\d{9}$/.test(seconds ?? "") ? Number(seconds) * 1000 : null;
 }
 
-const tokenEnd = (token: string) => epoch(/(?:^|~)exp=(\d+)(?:~|$)/.exec(token)?.[1]);
+function tokenEnd(token: string): number | null {
+  return epoch(/(?:^|~)exp=(\d+)(?:~|$)/.exec(token)?.[1]);
+}
 
 /** Seconds or milliseconds since 1970, or a date and time with its zone; other forms are ambiguous. */
 function plainTime(text: string): number | null {

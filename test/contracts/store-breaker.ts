@@ -90,8 +90,45 @@ export function storeBreakerContract(engine: string, openStore: OpenStore): void
       const two = await claim();
       assert.deepEqual(seqs(two), ["v3#1", "v4#1"]);
       await deliver(two[0]!);
-      assert.equal((await store.endpoints())[0]?.health, null, "four: as many as the config allows");
+      assert.equal((await store.endpoints())[0]?.health ?? null, null, "four: as many as the config allows");
       assert.equal((await claim()).length, 8);
+    },
+    HOURLY,
+  );
+
+  check(
+    "a probe's success makes all due at once, however many there are; what fails from then on waits",
+    async (at) => {
+      const { claim, deliver, fail, store, clock } = at;
+      const count = 600;
+      const probe = await openOfMany(at, count);
+      const pending = () => store.deliveries({ limit: count, state: "pending" });
+      const [last] = await pending();
+      // So it is the first of all, and stands at their end once it has failed.
+      await store.retryDelivery(last!.id, clock.now());
+      await clock.advance(1);
+      assert.equal((await deliver(probe)).breaker, "closed");
+      const [, ...waiting] = await pending();
+      assert.deepEqual(
+        [waiting.length, new Set(waiting.map(({ nextAttemptAt }) => nextAttemptAt))],
+        [count - 2, new Set([clock.now()])],
+      );
+      assert.ok(waiting.every(({ waitsFor }) => waitsFor?.is !== "retry"));
+      await clock.advance(SECOND);
+      const [failing] = await claim();
+      assert.equal(failing!.id, last!.id);
+      await fail(failing!, 503);
+      const next = clock.now() + HOUR;
+      let sent = 0;
+      for (let jobs = await claim(); jobs.length > 0; jobs = await claim()) {
+        for (const { settled } of await Promise.all(jobs.map(deliver))) sent += settled ? 1 : 0;
+      }
+      assert.equal(sent, count - 2);
+      assert.deepEqual(
+        (await pending()).map(({ id, nextAttemptAt }) => [id, nextAttemptAt]),
+        [[failing!.id, next]],
+      );
+      assert.equal(await nextDue(store, "deliver/cms"), next);
     },
     HOURLY,
   );
@@ -434,4 +471,22 @@ async function openBreaker(at: Bench, count: number) {
   for (const job of await postAndClaim(at, count)) await at.fail(job, 503);
   await at.clock.advance(5 * SECOND);
   return at.claim();
+}
+
+/** Deliveries of that many videos have failed, and the breaker has opened: the probe that is under way. */
+export async function openOfMany({ post, fail, claim, store, clock }: Bench, count: number) {
+  const names = Array.from({ length: count }, (_, n) => `v${n}`);
+  await inParts(names, (name) => post(remove(name)));
+  const wish = { endpoint: "cms", now: clock.now(), limit: count, leaseFor: HOUR };
+  const { jobs } = await store.claimDeliveries(wish);
+  assert.equal(jobs.length, count);
+  await inParts(jobs, (job) => fail(job, 503));
+  await clock.advance(5 * SECOND);
+  const [probe] = await claim();
+  return probe!;
+}
+
+/** Some at once: all of them would wait longer for a slow machine than a store tries. */
+async function inParts<One>(all: One[], work: (one: One) => Promise<unknown>): Promise<void> {
+  for (let at = 0; at < all.length; at += 50) await Promise.all(all.slice(at, at + 50).map(work));
 }

@@ -26,6 +26,19 @@ export function storeMediaContract(engine: string, openStore: OpenStore): void {
 
   // Links
 
+  check(
+    "an event feeds the downloads of its links, and the deletions where it plans one",
+    async ({ post }) => {
+      const fed = async (body: string) => (await post(body)).feeds.media;
+      const film = video("v1", signed("a.mp4", 1));
+      assert.deepEqual(await fed(film), ["download"]);
+      assert.deepEqual(await fed(film), ["download"], "a duplicate may bring a fresher link");
+      assert.deepEqual(await fed(draft("v2")), []);
+      assert.deepEqual(await fed(remove("v1")), ["delete"]);
+    },
+    DELETES,
+  );
+
   for (const state of ["pending", "running", "spooled", "mirrored", "expired"] as const) {
     check(`a link that dies earlier takes no other's place, of a medium that is ${state}`, async (at) => {
       const { post, download, store, clock } = at;

@@ -147,8 +147,41 @@ export function storeMovesContract(engine: string, openStore: OpenStore): void {
     const { state, total, skipped } = await store.task(task.id);
     assert.deepEqual([state, total, skipped], ["done", 2, 0]);
     const next = await moving(at);
-    assert.deepEqual(await store.failedMoves(next.task.id, 9), []);
-    assert.deepEqual(await store.failedMoves(task.id, 9), [], "the next one says what it cannot do");
+    assert.equal(await store.forgetFailedMoves(task), 0, "it has ended");
+    assert.equal((await store.failedMoves(task.id, 9)).length, 2);
+    assert.equal(await store.forgetFailedMoves(next.task), 2, "the next one says what it cannot do");
+    assert.deepEqual(await store.failedMoves(task.id, 9), []);
+  });
+
+  check("what earlier moves could not do is forgotten in pieces, at whatever the next one is by then", async (at) => {
+    const { store, clock } = at;
+    const all = 251;
+    const media = Array.from({ length: all }, (_, nth) => `https://h/${nth}.jpg`);
+    await Promise.all(media.map((thumbnailUrl, nth) => at.post(draft(`v${nth}`, { thumbnailUrl }))));
+    const jobs = await at.download(all);
+    assert.equal(jobs.length, all);
+    for (const job of jobs) await at.settle(job, `${job.videoId}/video.mp4`);
+    const failing = async ({ task, copy }: Awaited<ReturnType<typeof moving>>, some: typeof jobs) => {
+      const failed = { is: "failed", error: "its copy is gone" } as const;
+      const settle = ({ mediumId, videoId }: (typeof jobs)[number]) =>
+        store.settleMove(task, copy(mediumId, videoId), failed, clock.now());
+      for (const { is } of await Promise.all(some.map(settle))) assert.equal(is, "failed");
+    };
+    const first = await moving(at);
+    await failing(first, jobs);
+    await store.endRun(first.task, { total: all, done: 0, failed: 0, error: null }, clock.now());
+    const next = await moving(at);
+    assert.equal((await store.failedMoves(first.task.id, 999)).length, all, "as long as that is not asked for");
+    assert.equal(await store.forgetFailedMoves(next.task), 250);
+    await failing(next, jobs.slice(0, 2));
+    // Another worker goes on with it.
+    await store.renewTask(next.task, 0);
+    const again = (await store.claimTask({ id: next.task.id, now: clock.now(), leaseFor: LEASE })).job!;
+    assert.equal(await store.forgetFailedMoves(next.task), 0, "its claim is lost");
+    assert.equal(await store.forgetFailedMoves(again), 1);
+    assert.equal(await store.forgetFailedMoves(again), 0);
+    assert.deepEqual(await store.failedMoves(first.task.id, 9), []);
+    assert.equal((await store.failedMoves(next.task.id, 9)).length, 2, "its own stay");
   });
 
   check("what was put in vain is deleted when its task ends, however it ends, and at a start", async (at) => {

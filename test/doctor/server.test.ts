@@ -17,7 +17,6 @@ const GOOD: Inspected = {
   roundTrip: 0.4,
   ahead: 12,
   isSynchronous: true,
-  keepsSettings: true,
   oldest: null,
   connectionsLeft: 80,
 };
@@ -38,7 +37,6 @@ test("of a server each thing that is wrong is a line of its own, with what to do
   assert.deepEqual(wrongIn({ roundTrip: 35 }), [["way", "warning", true]]);
   assert.deepEqual(wrongIn({ ahead: -45_000 }), [["clock", "warning", true]]);
   assert.deepEqual(wrongIn({ isSynchronous: false }), [["replication", "warning", true]]);
-  assert.deepEqual(wrongIn({ keepsSettings: false }), [["pooler", "failed", true]]);
   assert.deepEqual(wrongIn({ oldest: { ms: 599_000, who: "pid 7" } }), []);
   assert.deepEqual(wrongIn({ oldest: { ms: 600_000, who: "pid 7" } }), [["transactions", "warning", true]]);
   assert.deepEqual(wrongIn({ connectionsLeft: 19 }), [["connections", "warning", true]]);

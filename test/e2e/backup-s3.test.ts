@@ -14,7 +14,7 @@ import { waitFor } from "../support/wait.ts";
 
 const EVENTS = 45;
 /** Of so many events the database is larger than one part of a multipart upload. */
-const TITLE = "x".repeat(200_000);
+const TITLE = "x".repeat(100_000);
 
 const s3 = shareS3Server();
 
@@ -90,7 +90,7 @@ test("a relay whose machine is gone goes on from the backup that it made itself 
     assert.equal(answer.status, 200);
   }
   const whole = () => first.made.filter(({ events }) => events === EVENTS).length;
-  await waitFor(() => whole() >= 3);
+  await waitFor(() => whole() >= 3, 300_000);
   const arrived = () => new Set(app.requests.map(({ headers }) => headers["webhook-id"]));
   await waitFor(() => arrived().size === EVENTS);
   await relay.kill();
@@ -141,7 +141,11 @@ test("backup --to-target puts a copy into the bucket; a bucket that is away is o
   const made = await run("backup", "--to-target");
   assert.deepEqual([made.code, made.stderr], [0, ""]);
   const [key] = await backups();
-  assert.equal(made.stdout.split(": ")[0], `${key} in the bucket ${bucket}/relay at ${server.endpoint}`);
+  // A store that is slow has lines of progress before.
+  assert.equal(
+    made.stdout.trimEnd().split("\n").at(-1)!.split(": ")[0],
+    `${key} in the bucket ${bucket}/relay at ${server.endpoint}`,
+  );
   const { stdout } = await run("doctor", "--json");
   assert.match(
     stdout,

@@ -5,20 +5,19 @@ import { type TestContext, test } from "node:test";
 import { systemRandom } from "../../src/platform/runtime.ts";
 import { makeEvent } from "../../src/simulator/events.ts";
 import { tempFolder } from "../support/folder.ts";
-import { noPostgres, testDatabase } from "../support/postgres.ts";
+import { noPgBouncer, startPgBouncer } from "../support/pgbouncer.ts";
+import { noPostgres, type TestDatabase, testDatabase } from "../support/postgres.ts";
 import { openReceiver } from "../support/receiver.ts";
 import { endpointTo } from "../support/relay-in-folder.ts";
 import { lastingPort, spawnServe } from "../support/serve-process.ts";
 import { waitFor } from "../support/wait.ts";
 
-const skip = noPostgres;
-
 /** What a dead relay had under way goes on elsewhere within this, in milliseconds (a lease of 20 s, a look of 1 s). */
 const WITHIN = 30_000;
 
 /** Relays as processes of their own on one database. */
-async function setUp(t: TestContext) {
-  const { url } = await testDatabase(t);
+async function setUp(t: TestContext, through: (t: TestContext, to: TestDatabase) => Promise<string>) {
+  const url = await through(t, await testDatabase(t));
   const app = await openReceiver();
   t.after(app.close);
   const dir = tempFolder(t);
@@ -51,21 +50,25 @@ async function setUp(t: TestContext) {
   };
 }
 
-test("what a killed relay had under way goes on with another, and the next of its video after that", {
-  skip,
-}, async (t) => {
-  const { app, start } = await setUp(t);
-  const [one, other] = [await start("one"), await start("other")];
-  app.answer((_, nth) => (nth === 0 ? "hang" : 200));
-  const first = await one.post("v1");
-  await waitFor(() => app.requests.length === 1);
-  await one.kill();
-  const killedAt = performance.now();
-  const second = await other.post("v1");
-  const apart = await other.post("v2");
-  const idAt = (at: number) => app.requests[at]?.headers["webhook-id"];
-  await waitFor(() => idAt(1) === apart, 10_000);
-  await waitFor(() => app.requests.length === 4, WITHIN);
-  assert.ok(performance.now() - killedAt < WITHIN);
-  assert.deepEqual([idAt(2), idAt(3)], [first, second]);
-});
+for (const { name, skip, through } of [
+  { name: "", skip: noPostgres, through: async (_: TestContext, { url }: TestDatabase) => url },
+  { name: ", through PgBouncer, too", skip: noPostgres || noPgBouncer, through: startPgBouncer },
+])
+  test(`what a killed relay had under way goes on with another, and the next of its video after that${name}`, {
+    skip,
+  }, async (t) => {
+    const { app, start } = await setUp(t, through);
+    const [one, other] = [await start("one"), await start("other")];
+    app.answer((_, nth) => (nth === 0 ? "hang" : 200));
+    const first = await one.post("v1");
+    await waitFor(() => app.requests.length === 1);
+    await one.kill();
+    const killedAt = performance.now();
+    const second = await other.post("v1");
+    const apart = await other.post("v2");
+    const idAt = (at: number) => app.requests[at]?.headers["webhook-id"];
+    await waitFor(() => idAt(1) === apart, 10_000);
+    await waitFor(() => app.requests.length === 4, WITHIN);
+    assert.ok(performance.now() - killedAt < WITHIN);
+    assert.deepEqual([idAt(2), idAt(3)], [first, second]);
+  });

@@ -53,7 +53,7 @@ test("on a shared store a task whose lease cannot be renewed ends before that do
       task: async () => ({ filter: {} }),
       renewTask: () => new Promise(() => {}),
       failTask: async () => {},
-      shared: isShared ? { clock } : null,
+      shared: isShared ? { clock, onJump() {} } : null,
     } as unknown as Pick<Store, "task" | "renewTask" | "endRun" | "failTask" | "shared">;
     let hasEnded = false;
     const move = (_: unknown, signal: AbortSignal) =>

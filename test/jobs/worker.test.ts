@@ -17,7 +17,7 @@ function bench(concurrency = 2, more: Partial<Queue<Job>> = {}, renew?: Store["r
   let lost = false;
   const renewals: string[] = [];
   const store = {
-    shared: isShared ? { clock } : null,
+    shared: isShared ? { clock, onJump() {} } : null,
     renew: async (job: Job, leaseFor: number) => {
       renewals.push(job.id);
       return renew === undefined ? !lost : renew(job, leaseFor);
@@ -97,6 +97,20 @@ test("a job that yields its slot goes on while another one starts", async () => 
   running.get("a")?.end();
   await clock.advance(0);
   assert.equal(ids(), "b");
+});
+
+test("a slot that is given back while nothing is due asks nothing; the job's end does", async () => {
+  const { add, worker, clock, running, claims } = bench(2);
+  add("a");
+  worker.wake();
+  await clock.advance(0);
+  const asked = claims.length;
+  running.get("a")?.lease.yieldSlot();
+  await clock.advance(0);
+  assert.equal(claims.length, asked);
+  running.get("a")?.end();
+  await clock.advance(0);
+  assert.equal(claims.length, asked + 1);
 });
 
 test("a job that is due later is claimed then, without a poll in between", async () => {

@@ -5,6 +5,7 @@ import type { StoredEvent } from "../../src/model/event.ts";
 import type { Medium } from "../../src/model/medium.ts";
 import { readMembers } from "../../src/wochit/json-members.ts";
 import fixture from "../fixtures/enriched.json" with { type: "json" };
+import { computedMs } from "../support/computing.ts";
 import { fc, holdsForAll } from "../support/property.ts";
 import { MEDIUM } from "./medium.ts";
 
@@ -93,9 +94,9 @@ test("an enriched body is what was received, but for what the relay fills in; a 
 
 test("a megabyte of brackets is enriched without a stack or a wait", () => {
   const deep = `${"[".repeat(500_000)}${"]".repeat(500_000)}`;
-  const begun = performance.now();
+  const begun = process.cpuUsage();
   const sent = Buffer.from(build(`{"type":"x","deep":${deep}}`)).toString();
-  assert.ok(performance.now() - begun < 10_000);
+  assert.ok(computedMs(begun) < 10_000);
   assert.ok(sent.startsWith(`{"type":"x","deep":${deep},"relay":{`));
 });
 

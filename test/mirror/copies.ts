@@ -32,13 +32,18 @@ export type Fault = ((...put: Parameters<MirrorTarget["put"]>) => ReturnType<Mir
  * Uploads and deletions of one relay: a real store, a real local target, a real spool; only the time is a test's, and
  * `fault` what befalls the target. Downloads are what `spool` says they brought.
  */
-export async function openCopies(t: Pick<TestContext, "after">, mirror: NonNullable<ConfigInput["mirror"]> = {}) {
+export async function openCopies(
+  t: Pick<TestContext, "after">,
+  mirror: NonNullable<ConfigInput["mirror"]> = {},
+  { isShared = false } = {},
+) {
   const dir = tempFolder(t);
   const config = configIn(dir, { mirror: { minFreeDisk: 0, ...mirror } });
   const clock = testClock();
   const ports = { ...testPorts(clock), metrics: testMetrics() };
   const { log, metrics } = ports;
-  const store = await openStore(config, ports, { role: "relay" });
+  const opened = await openStore(config, ports, { role: "relay" });
+  const store = { ...opened, shared: isShared ? { clock, onJump() {} } : null };
   t.after(() => store.close());
   const spoolDir = join(config.dataDir, "spool");
   await mkdir(spoolDir, { recursive: true });

@@ -1,17 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { openStore } from "../../src/store/open.ts";
 import { isWhole } from "../support/whole.ts";
 import type { Command } from "./delivery/commands.ts";
-import { HOUR, MINUTE, type Mistake, SECOND } from "./delivery/model.ts";
+import { DAY, HOUR, MINUTE, type Mistake, SECOND } from "./delivery/model.ts";
 import { delivery } from "./delivery/walk.ts";
-import { findMistake, type OpenStore, walk } from "./walk.ts";
+import { ENGINES, seedsFor, sqlite, stepsFor } from "./engines.ts";
+import { findMistake, walk } from "./walk.ts";
 
 // Short forms of `npm run test:model`, with the same seeds at each run.
-
-const ENGINES: Record<string, OpenStore> = {
-  sqlite: (config, ports) => openStore(config, ports, { role: "relay" }),
-};
 
 const { steps, mistakes, alone, besideItself, besideStore } = delivery;
 
@@ -20,17 +16,18 @@ test("delivery: the rules keep what apps and operators rely on", async () => {
     assert.equal((await walk(steps, seed, alone))?.said, undefined);
 });
 
-for (const [engine, open] of Object.entries(ENGINES)) {
-  test(`delivery: ${engine} does as the model does`, async () => {
-    const play = (list: Command[]) => besideStore(list, open);
-    const seeds = Array.from({ length: isWhole ? 8 : 3 }, (_, index) => index + 1);
-    // Most of a walk is waiting for the disk.
-    const found = await Promise.all(seeds.map((seed) => walk(steps, seed, play)));
-    assert.equal(found.find((one) => one !== null)?.said, undefined);
+for (const [name, engine] of Object.entries(ENGINES)) {
+  test(`delivery: ${name} does as the model does`, { skip: engine.skip }, async () => {
+    for (const seed of seedsFor(engine, isWhole ? 8 : 3))
+      assert.equal(
+        (await walk(stepsFor(engine, steps), seed, (list) => besideStore(list, engine.open)))?.said,
+        undefined,
+      );
   });
 }
 
 const POST: Command = { do: "post", type: "video.ready", v: "v" };
+const AUTOSAVE: Command = { do: "post", type: "draft.update", v: "v" };
 const CLAIM: Command = { do: "claim", e: "c" };
 const FAILS: Command[] = [CLAIM, { do: "settle", pick: 0, status: 500 }];
 const later = (ms: number): Command => ({ do: "pass", ms });
@@ -50,7 +47,6 @@ const OWN_ANSWER = [
 ];
 /** The same for one that was asked to wait for a minute. */
 const ASKED_TO_WAIT = [...[POST, CLAIM_B, answers(500, MINUTE), later(SECOND)], ...[...OUTAGE, CLAIM_B]];
-const AUTOSAVE: Command = { do: "post", type: "draft.update", v: "v" };
 const ABORTED: Command = { do: "settle", pick: 0, status: 422, abort: true };
 const sent = (...claims: string[]) => claims.flatMap((e) => [{ do: "claim", e } as Command, answers(200)]);
 const PRUNED: Command[] = [later(2 * HOUR), { do: "prune", bodies: HOUR, attempts: HOUR }];
@@ -64,6 +60,17 @@ const LISTS: Partial<Record<Mistake, Command[]>> = {
   "a closed breaker brings forward what asked to wait": [...ASKED_TO_WAIT, answers(200)],
   "a probe spends": [...OUTAGE, CLAIM_B, answers("connection")],
   "a probe of the video that fails alone spends nothing": [...OUTAGE, CLAIM_B, answers(500)],
+  "any attempt closes the breaker": [
+    { do: "post", type: "video.ready", v: "w" },
+    { do: "post", type: "video.ready", v: "v", media: "video" },
+    { do: "post", type: "draft.update", v: "x", late: MINUTE },
+    CLAIM_B,
+    { do: "post", type: "draft.update", v: "w", media: "thumbnail", free: "b" },
+    ...[7, 3].map((pick): Command => ({ do: "settle", pick, status: "connection" })),
+    later(2 * DAY),
+    { do: "settle", pick: 2, status: "connection" },
+    { do: "settle", pick: 3, status: 200 },
+  ],
   "two probes at once": [...OUTAGE, CLAIM_B, CLAIM_B],
   "an early attempt spends": [
     ...[...times(10, POST), CLAIM_B, ...times(9, answers("connection")), later(5 * SECOND)],
@@ -113,9 +120,7 @@ for (const mistake of mistakes) {
   test(`delivery: with a mistake in the model ("${mistake}") it differs from the store`, async () => {
     // Beside itself it differs soon where it does at all; the list that comes of it is then played with a store.
     const list = LISTS[mistake] ?? (await findMistake(delivery, mistake, 2_000))!.list;
-    const [wrong, right] = await Promise.all(
-      [mistake, undefined].map((one) => besideStore(list, ENGINES.sqlite!, one)),
-    );
+    const [wrong, right] = await Promise.all([mistake, undefined].map((one) => besideStore(list, sqlite, one)));
     assert.notEqual(wrong, null);
     assert.equal(right, null);
   });

@@ -41,14 +41,15 @@ export async function walk<Command>(
   if (first === null) return null;
   const isSame = async (shorter: Command[]) => (await play(shorter))?.promise === first.promise;
   const short = await shrink(list, isSame, plainer);
-  const { promise, detail } = (await play(short))!;
+  // What comes of the order in which a server answers may not come again.
+  const { promise, detail } = (await play(short)) ?? first;
   const said = [`seed ${seed}: ${promise}: not kept`, detail, ...short.map((one) => JSON.stringify(one))].join("\n  ");
   return { said, list: short };
 }
 
 /** How a mistake is found: by which walk, counted from seed 1, and the list that is left of it; null: by none of so many. */
 export async function findMistake<Command, Mistake>(
-  { steps, besideItself }: Model<Command, Mistake>,
+  { steps, besideItself }: Pick<Model<Command, Mistake>, "steps" | "besideItself">,
   mistake: Mistake,
   most: number,
 ): Promise<{ walks: number; list: Command[] } | null> {

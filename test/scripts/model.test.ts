@@ -33,8 +33,9 @@ test("test:model says which mistakes no walk has found", () => {
 
 test("test:model refuses a model that there is not, and a number that is none", () => {
   for (const [args, why] of [
-    [["--model", "other"], /^--model other: it takes intake, media or delivery\n$/],
+    [["--model", "other"], /^--model other: it takes intake, media, delivery, cluster, transfer\n$/],
     [["--walks", "many"], /^--walks many: it takes a whole number\n$/],
+    [["--store", "other"], /^--store other: it takes sqlite, postgres, two-relays\n$/],
   ] as [string[], RegExp][]) {
     const { status, stderr } = run(...args);
     assert.match(stderr, why);

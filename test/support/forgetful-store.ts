@@ -17,7 +17,8 @@ export async function openForgetfulStore(
   t: Pick<TestContext, "after">,
 ): Promise<{ store: ForgetfulStore; config: S3Target }> {
   const store: ForgetfulStore = { objects: new Map(), keep: (bytes) => bytes, asked: [] };
-  const parts = new Map<number, Buffer>();
+  /** Of the upload that is under way at each name. */
+  const uploads = new Map<string, Map<number, Buffer>>();
 
   function answer(request: IncomingMessage, response: ServerResponse, body: Buffer): void {
     const url = new URL(request.url!, "http://store");
@@ -25,7 +26,9 @@ export async function openForgetfulStore(
     const query = url.searchParams;
     store.asked.push(`${request.method} ${name}`);
     const keep = (bytes: Buffer) => store.objects.set(name, store.keep(bytes));
-    if (request.method === "PUT" && query.has("partNumber")) {
+    const parts = uploads.get(name);
+    if (query.has("uploadId") && parts === undefined) return void response.writeHead(404).end();
+    if (request.method === "PUT" && parts !== undefined && query.has("partNumber")) {
       parts.set(Number(query.get("partNumber")), body);
       return void response.writeHead(200, { etag: '"a part"' }).end();
     }
@@ -34,18 +37,22 @@ export async function openForgetfulStore(
       return void response.writeHead(200).end();
     }
     if (request.method === "POST" && query.has("uploads")) {
+      uploads.set(name, new Map());
       const id = "<InitiateMultipartUploadResult><UploadId>one</UploadId></InitiateMultipartUploadResult>";
       return void response.writeHead(200).end(id);
     }
-    if (request.method === "POST") {
-      const all = [...parts].sort(([one], [other]) => one - other).map(([, bytes]) => bytes);
-      keep(Buffer.concat(all));
-      parts.clear();
+    if (request.method === "POST" && parts !== undefined) {
+      uploads.delete(name);
+      keep(Buffer.concat([...parts].sort(([one], [other]) => one - other).map(([, bytes]) => bytes)));
       return void response.writeHead(200).end("<CompleteMultipartUploadResult></CompleteMultipartUploadResult>");
     }
     if (query.has("uploads")) {
       const none = "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>";
       return void response.writeHead(200).end(none);
+    }
+    if (request.method === "DELETE" && query.has("uploadId")) {
+      uploads.delete(name);
+      return void response.writeHead(204).end();
     }
     if (request.method === "DELETE") {
       store.objects.delete(name);

@@ -1,4 +1,5 @@
 import pg from "pg";
+import type { Config } from "../../src/config/schema.ts";
 import { systemClock } from "../../src/platform/runtime.ts";
 import type { Ports } from "../../src/ports.ts";
 import { openPostgresStore } from "../../src/store/postgres/open.ts";
@@ -34,12 +35,15 @@ export const byTimeOf = (ports: Ports): Ports => ({ ...ports, clock: { ...system
 export const sent: Sent = new Map();
 
 /** Opens the store of a config on the server of this process. */
-export const openOnPostgres: OpenStore = async (config, ports) => {
+export const openOnPostgres: OpenStore = (config, ports) => openRelay(config, ports, config.dataDir);
+
+/** The same as the relay of another data folder, beside that of the config. */
+export async function openRelay(config: Config, ports: Ports, dataDir: string): Promise<Store> {
   const database = await databaseOf(config.dataDir);
   database.open++;
   let store: Store;
   try {
-    const opening = { dataDir: config.dataDir, settings: settingsOf(config) };
+    const opening = { dataDir, settings: settingsOf(config) };
     const wire = noting(await wireTo(database.url), sent);
     store = await openPostgresStore(opening, wire, byTimeOf(ports), { role: "relay" });
   } catch (error) {
@@ -55,7 +59,7 @@ export const openOnPostgres: OpenStore = async (config, ports) => {
       await store.close();
     },
   };
-};
+}
 
 /** A test may open the folders that it has come to last, again. */
 const LATEST = 2;

@@ -1,4 +1,5 @@
 import type { TestContext } from "node:test";
+import type { Ports } from "../../src/ports.ts";
 import { openPostgresStore, type Way } from "../../src/store/postgres/open.ts";
 import type { Wire } from "../../src/store/postgres/wire/open.ts";
 import { settingsOf } from "../../src/store/settings.ts";
@@ -8,23 +9,31 @@ import { tempFolder } from "./folder.ts";
 import { type TestClock, testClock, testPorts } from "./ports.ts";
 import { testDatabase } from "./postgres.ts";
 import { byTimeOf, wireTo } from "./postgres-store.ts";
+import { tapWire } from "./wire.ts";
 
-type Options = { input?: Parameters<typeof configIn>[1]; wire?(wire: Wire, nth: number): Way };
+/** `time`: theirs; else only the time of day is the test's. `delay`: milliseconds that each round trip of the first store takes more. */
+type Options = {
+  input?: Parameters<typeof configIn>[1];
+  wire?(wire: Wire, nth: number): Way;
+  time?(ports: Ports): Ports;
+  delay?: number;
+};
 
 /** Stores of some data folders on one database, opened at once. */
 export async function openStores(
   t: TestContext,
   count: number,
-  { input = plain(), wire = (one) => one }: Options = {},
+  { input = plain(), wire = (one) => one, time = byTimeOf, delay = 0 }: Options = {},
 ) {
   const { url, server, name } = await testDatabase(t);
   const clock = testClock();
+  const slow = await tapWire(t, server);
+  slow.delay(delay);
   const open = async (_: unknown, nth: number): Promise<Bench> => {
     const config = configIn(tempFolder(t), input);
     const opening = { dataDir: config.dataDir, settings: settingsOf(config) };
-    const store = await openPostgresStore(opening, wire(await wireTo(url), nth), byTimeOf(testPorts(clock)), {
-      role: "relay",
-    });
+    const way = wire(await wireTo(nth > 0 || delay === 0 ? url : slow.url(name)), nth);
+    const store = await openPostgresStore(opening, way, time(testPorts(clock)), { role: "relay" });
     t.after(() => store.close());
     return bench(store, clock, config, () => Promise.reject(new Error("it is opened once")));
   };

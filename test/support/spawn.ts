@@ -124,6 +124,7 @@ export async function callCli(
     },
     streams: { stdout: stream("stdout"), stderr: stream("stderr"), stdin: async () => Buffer.from(input), ask },
     version: "0.0.0",
+    lowerPriority() {}, // This process goes on with other tests.
     crash: { log: null },
   });
   const bytes = Buffer.concat(output.stdout);

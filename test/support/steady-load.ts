@@ -37,7 +37,7 @@ export async function postSteadily(options: {
   /** After so many milliseconds a request is given up. */
   patience?: number;
 }): Promise<LoadReport> {
-  const { port, path, connections, rate, seconds, patience = 30_000 } = options;
+  const { port, path, connections, rate, seconds, patience = 120_000 } = options;
   const agent =
     connections === "kept"
       ? // Few, in turn: one that lies idle may be closed at a stop in the moment in which it is used again.

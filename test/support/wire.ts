@@ -49,6 +49,8 @@ export type Wiretap = {
   url(database?: string): string;
   /** What passes to the server, or from it, is given to this; where it returns false, that is dropped, and with it all that follows. */
   watch(look: (bytes: Buffer, to: "server" | "client", link: { cut(): void }) => boolean): void;
+  /** What passes takes so many milliseconds more, there and back; before anything does. */
+  delay(ms: number): void;
   /** From now on nothing passes, and nothing is closed: as behind a wire that was cut. `false`: what comes now passes. */
   silence(isSilent: boolean): void;
 };
@@ -57,6 +59,7 @@ export type Wiretap = {
 export async function tapWire(t: Owner, server: PostgresServer): Promise<Wiretap> {
   let look: Parameters<Wiretap["watch"]>[0] = () => true;
   let isSilent = false;
+  let delay = 0;
   const links = new Set<{ isSilent: boolean }>();
   const { port } = await listen(
     t,
@@ -77,7 +80,10 @@ export async function tapWire(t: Owner, server: PostgresServer): Promise<Wiretap
         });
         from.on("data", (bytes) => {
           if (!link.isSilent && !look(bytes, side, { cut })) link.isSilent = true;
-          if (!link.isSilent && !to.destroyed) to.write(bytes);
+          if (link.isSilent) return;
+          const put = () => void (to.destroyed || to.write(bytes));
+          if (delay === 0) put();
+          else setTimeout(put, delay / 2);
         });
       };
       pass(client, upstream, "server");
@@ -88,6 +94,9 @@ export async function tapWire(t: Owner, server: PostgresServer): Promise<Wiretap
     url: (database) => server.url(database).replace(`:${server.port}/`, `:${port}/`),
     watch(given) {
       look = given;
+    },
+    delay(given) {
+      delay = given;
     },
     silence(given) {
       isSilent = given;

@@ -37,6 +37,7 @@ function open(t: TestContext, { pieces = 1, took = 1, isHeld = false, bytes = 0,
       left = Math.max(0, left - 1);
       return { ...nothingPruned(), bodies, isMore: left > 0 };
     },
+    shared: null,
     noteArchive: async () => false,
     space: async () => ({ ...room }),
     async noteReading(reading: Omit<StorageReading, "copies">) {

@@ -5,6 +5,7 @@ import { withoutQuery } from "../../src/wochit/link.ts";
 import { deadlineOf, expiryOf } from "../../src/wochit/link-expiry.ts";
 import { identityOf } from "../../src/wochit/link-identity.ts";
 import given from "../fixtures/links.json" with { type: "json" };
+import { computedMs } from "../support/computing.ts";
 import { fc, holdsForAll } from "../support/property.ts";
 
 type Vector = { name: string; url: string; identity: string; expiry: number | null };
@@ -117,7 +118,7 @@ test("the usual form of an address is read as a parser reads it", () => {
 });
 
 test("a hostile link costs no time", () => {
-  const started = performance.now();
+  const started = process.cpuUsage();
   for (const tail of [
     "&".repeat(500_000),
     "a=1&".repeat(100_000),
@@ -128,5 +129,5 @@ test("a hostile link costs no time", () => {
     expiryOf(`https://cdn.test/v.mp4?${tail}`);
   }
   // Some 200 ms alone; a square of its length would take minutes.
-  assert.ok(performance.now() - started < 15_000);
+  assert.ok(computedMs(started) < 15_000);
 });

@@ -1,20 +1,15 @@
 import { rmSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ConfigInput } from "../../../src/config/schema.ts";
 import { type PostgresServer, startPostgres } from "../../../test/support/postgres.ts";
 import { type Bench, type Conditions, chooseParts } from "../bench.ts";
-import { writeTemplate } from "../load/bodies.ts";
-import { type Load, needWrk, postEvents } from "../load/wrk.ts";
+import { type Intake, measureIngest } from "../load/ingest.ts";
+import { needWrk } from "../load/wrk.ts";
 import { type Row, type Side, tailRow } from "../measure.ts";
-import { type Child, startChild } from "../processes.ts";
+import { startChild } from "../processes.ts";
 import type { InsertSettings } from "../servers/insert-receiver.ts";
 import { benchConfig, SECRET, startRelay } from "../start-relay.ts";
 import { emptySide, rowOf, takeTurns } from "../turns.ts";
-import { startMeter } from "../usage.ts";
-
-/** Long enough for the compiler to have seen everything. */
-const WARM_UP = 2;
 
 /** Connections of the load, and of the receiver that inserts each event by itself. */
 const CONNECTIONS = 64;
@@ -42,74 +37,45 @@ export const benchCluster: Bench = async (conditions) => {
 };
 
 const parts: Record<string, (server: PostgresServer, conditions: Conditions) => Promise<Row[]>> = {
-  insert: measureIngest,
+  insert: compareIngest,
   idle: measureIdle,
 };
 
-type Receiver = { name: string; start(dir: string, url: string): Promise<Child<{ url: string }>> };
-
 /** Against a receiver that inserts a row in each request. */
-async function measureIngest(server: PostgresServer, conditions: Conditions): Promise<Row[]> {
-  const inserts: Receiver = {
-    name: "an INSERT a request",
-    start: (_, url) => startChild("insert-receiver.ts", { url, connections: POOL } satisfies InsertSettings),
-  };
-  const relays = conditions.versions.map((version) => {
-    const start = (dir: string, url: string) => startRelay(dir, onPostgres(url), { workers: false, version });
-    return { version, side: emptySide(), receiver: { name: version.name, start } };
+async function compareIngest(server: PostgresServer, conditions: Conditions): Promise<Row[]> {
+  const figure = `ingest on PostgreSQL, ${CONNECTIONS} connections`;
+  const turnOf = (
+    name: string,
+    side: Required<Side>,
+    start: (dir: string, url: string) => ReturnType<Intake["start"]>,
+  ) => ({
+    async measure(round: number) {
+      const database = await makeDatabase(server);
+      const intake: Intake = {
+        ...{ figure, name, connections: CONNECTIONS },
+        start: (dir) => start(dir, server.url(database)),
+        stored: async () => Number((await server.ask("SELECT count(*) FROM events", database))[0]![0]),
+      };
+      try {
+        await measureIngest(intake, side, conditions, round);
+      } finally {
+        await server.ask(`DROP DATABASE ${database} WITH (FORCE)`);
+      }
+    },
   });
+  const relays = conditions.versions.map((version) => ({ version, side: emptySide() }));
   const least = emptySide();
-  const turnOf = (receiver: Receiver, side: Required<Side>) => ({
-    measure: (round: number) => measure(server, receiver, side, conditions, round),
-  });
   await takeTurns(conditions.rounds, [
-    turnOf(inserts, least),
-    ...relays.map(({ receiver, side }) => turnOf(receiver, side)),
+    turnOf("an INSERT a request", least, (_, url) =>
+      startChild("insert-receiver.ts", { url, connections: POOL } satisfies InsertSettings),
+    ),
+    ...relays.map(({ version, side }) =>
+      turnOf(version.name, side, (dir, url) => startRelay(dir, onPostgres(url), { workers: false, version })),
+    ),
   ]);
   const note = `PostgreSQL on the same machine; the baseline has ${POOL} connections; the events in the database were counted`;
-  const figure = `ingest on PostgreSQL, ${CONNECTIONS} connections`;
   const row = { ...rowOf({ figure, unit: "events/s", wanted: null, note }, relays), baseline: least };
   return [{ ...row, wanted: { of: "ratio", atLeast: WANTED.rate } }, tailRow(row, WANTED.tail)];
-}
-
-async function measure(
-  server: PostgresServer,
-  receiver: Receiver,
-  side: Required<Side>,
-  { seconds, folder, say }: Conditions,
-  round: number,
-): Promise<void> {
-  const dir = folder();
-  const template = join(dir, "template");
-  writeTemplate(template);
-  const database = await makeDatabase(server);
-  const child = await receiver.start(dir, server.url(database));
-  let load: Load;
-  try {
-    const post = (duration: number) =>
-      postEvents(child.ready.url, { connections: CONNECTIONS, seconds: duration, template });
-    const warm = await post(WARM_UP);
-    const used = await startMeter(child);
-    load = await post(seconds);
-    const { cpu, threads } = await used(load.answered);
-    side.cpu.push(cpu);
-    side.threads.push(threads);
-    side.memory.push(child.peakMemory());
-    await child.stop();
-    const [[stored = "0"] = []] = await server.ask("SELECT count(*) FROM events", database);
-    const answered = warm.answered + load.answered;
-    // wrk leaves without waiting, so the last of each connection may be more.
-    if (Number(stored) < answered || Number(stored) > answered + 2 * CONNECTIONS)
-      throw new Error(`${answered} events were answered, but ${stored} are stored`);
-  } finally {
-    await child.stop();
-    await server.ask(`DROP DATABASE ${database} WITH (FORCE)`);
-    rmSync(dir, { recursive: true });
-  }
-  side.values.push(load.perSecond);
-  side.p50.push(load.p50);
-  side.p99.push(load.p99);
-  say(`PostgreSQL: round ${round}, ${receiver.name}, ${Math.round(load.perSecond)}/s, p99 ${load.p99.toFixed(1)} ms`);
 }
 
 /** What a relay with ten endpoints asks of the database, and computes, while nothing happens. */

@@ -3,7 +3,6 @@ import { formatSize } from "../../actions/format.ts";
 import { isoTime } from "../../actions/json.ts";
 import { RelayError } from "../../errors.ts";
 import { giveToOwnerOf } from "../../platform/files/file-system.ts";
-import { lowerPriority } from "../../platform/processes/process-priority.ts";
 import { type Copied, databaseOf, nameBackup, refuseOnServer } from "../../store/backup.ts";
 import type { Backup } from "../../store/backups.ts";
 import { copyDatabase } from "../../store/copy-database.ts";
@@ -78,7 +77,7 @@ function copy({ program, signal, progress, withHash }: Run, database: string, fi
     ...{ clock: program.ports.clock, signal, withHash },
     onProgress(now) {
       // The relay's log grows while the copy is made, so that runs at full speed; the longer check runs at low priority.
-      if (now.step === "checking") lowerPriority();
+      if (now.step === "checking") program.lowerPriority();
       progress.ofCopy(now);
     },
   });

@@ -14,7 +14,6 @@ import type { LookedFor } from "../../doctor/target/copies.ts";
 import type { Former } from "../../doctor/target/former.ts";
 import { RelayError } from "../../errors.ts";
 import { withoutQueries } from "../../platform/log/log.ts";
-import { lowerPriority } from "../../platform/processes/process-priority.ts";
 import type { Store } from "../../store/store.ts";
 import type { Args } from "../args.ts";
 import type { Command } from "../command.ts";
@@ -97,7 +96,7 @@ Each line is ok, a warning or failed, and says what to do. Exit code 1 when some
 /** Checks one table after the other, at a low priority: others may need the disk. Exit code 1 where something is wrong. */
 async function checkDatabase(program: Program, args: Args, path: string): Promise<number> {
   const signal = abortWhenStopped(program, { withStdin: args.flag("while-stdin") });
-  lowerPriority();
+  program.lowerPriority();
   const { inspectDatabase } = await import("../../store/sqlite/files/inspect.ts");
   const { checkTables } = await import("../../store/check-tables.ts");
   const progress = createProgress(program, args.flag("json"));

@@ -45,7 +45,7 @@ const FACTS = {
  * target must not be written to.
  */
 export function deletionQueue(options: {
-  store: Pick<Store, "claimDeletions" | "settleDeletion" | "isCopyWanted" | "isSpooled">;
+  store: Pick<Store, "claimDeletions" | "settleDeletion" | "isCopyWanted" | "isSpooled" | "reviveSpooled">;
   targets: Pick<Targets, "at" | "namesOf" | "presentId">;
   ports: Pick<Ports, "clock" | "log">;
   spoolDir: string;
@@ -126,7 +126,7 @@ export function deletionQueue(options: {
     let removal: Removal;
     try {
       const [spool, copy] = await Promise.allSettled([
-        clearUnwanted(store, spoolDir, job.mediumId),
+        clearUnwanted({ store, clock, spoolDir }, job.mediumId),
         removeCopy(job, signal),
       ]);
       for (const part of [copy, spool]) if (part.status === "rejected") throw part.reason;

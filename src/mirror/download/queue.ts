@@ -32,7 +32,7 @@ const QUEUE = "*";
 export function downloadQueue(
   options: Pick<Downloading, "outbound" | "heldCopy"> & {
     config: Pick<Config["mirror"], "concurrency" | "maxSize" | "minFreeDisk">;
-    store: Pick<Store, "claimDownloads" | "settleDownload" | "isSpooled">;
+    store: Pick<Store, "claimDownloads" | "settleDownload" | "isSpooled" | "reviveSpooled">;
     ports: Pick<Ports, "clock" | "log" | "metrics">;
     /** A folder of the relay's own (`spool.ts`), best on the file system of a local target. */
     spoolDir: string;
@@ -81,7 +81,7 @@ export function downloadQueue(
     if (outcome?.is !== "retry" || !outcome.own) failures.clear(job.mediumId);
     const isOurs = outcome !== null && !lease.signal.aborted;
     if (!isOurs || !(await store.settleDownload(job, outcome, clock.now())).settled) {
-      return tidy(clearUnwanted(store, spoolDir, job.mediumId));
+      return tidy(clearUnwanted({ store, clock, spoolDir }, job.mediumId));
     }
     if (outcome.is === "unchanged") ports.metrics?.mediumSettled(job.kind, "mirrored");
     else if (outcome.is === "failed" || outcome.is === "expired") ports.metrics?.mediumSettled(job.kind, outcome.is);

@@ -30,10 +30,12 @@ export type MoveParts = {
     | "placeMove"
     | "settleMove"
     | "failedMoves"
+    | "forgetFailedMoves"
     | "dropFormerCopies"
     | "noteWait"
     | "medium"
     | "targets"
+    | "shared"
   >;
   targets: Pick<Targets, "present" | "presentId" | "at">;
   ports: Pick<Ports, "clock" | "log">;
@@ -114,7 +116,7 @@ export function createMoveCopy(parts: MoveParts) {
     signal: AbortSignal,
   ): Promise<Moved> {
     const { id, videoId, kind, eventId, target, key, bytes, sha256, contentType } = medium;
-    const copy = { mediumId: id, from: { target, key, sha256 } };
+    const copy = copyOf(medium);
     const place = async (key: string, passed: string[]) => {
       const placed = await store.placeMove(job, { ...copy, to: { target: presentId, key, passed } }, clock.now());
       if (placed.is !== "placed") throw new Unplaced(placed.is);
@@ -144,6 +146,7 @@ export function createMoveCopy(parts: MoveParts) {
       const own = { target, key, sha256, isWhole: true };
       const wanted: Wanted = {
         ...{ target: present, targetId: presentId, template: config.key, isMoved: true, signal },
+        isShared: store.shared !== null,
         ...{ job: { videoId, kind, eventId, file, isSecond: false, own } },
         ...("file" in found && found.isOwn && { pace }),
       };
@@ -188,14 +191,19 @@ export function createMoveCopy(parts: MoveParts) {
         signal.throwIfAborted();
         const medium = await store.medium(mediumId);
         if (!isKept(medium) || medium.target === presentId) return { is: "none" };
-        return move(job, medium, options, signal).catch((error) => {
+        const moved = await move(job, medium, options, signal).catch((error) => {
           if (error instanceof Unplaced) return AFTER[error.is];
           throw error;
         });
+        if (moved.is === "again" && store.shared !== null)
+          await store.settleMove(job, copyOf(medium), { is: "later" }, clock.now());
+        return moved;
       });
     },
   };
 }
+
+const copyOf = ({ id, target, key, sha256 }: Kept) => ({ mediumId: id, from: { target, key, sha256 } });
 
 const isOfStore = (error: unknown) => error instanceof RelayError && error.code === "store_unavailable";
 

@@ -146,6 +146,7 @@ export function createMover(parts: MoveParts & { isBusy(): boolean; onSettled?: 
       }
     }
 
+    while ((await ask(() => store.forgetFailedMoves(job))) > 0) signal.throwIfAborted();
     for (let wait = WAITS.first; ; wait = Math.min(2 * wait, WAITS.longest)) {
       const { moved, again, isLost } = await round();
       if (isLost) return "lost";

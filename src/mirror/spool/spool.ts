@@ -1,6 +1,7 @@
 import { lstat, mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { makeFolder, nullWhereMissing } from "../../platform/files/file-system.ts";
+import type { Clock } from "../../ports.ts";
 import type { Store } from "../../store/store.ts";
 import { asLocalFailure } from "../errors.ts";
 import { isWhole, newResumeState, readResumeState, writeResumeState } from "./resume-state.ts";
@@ -40,21 +41,31 @@ export async function clearSpool(spoolDir: string, mediumId: string): Promise<vo
   await rm(spoolPaths(spoolDir, mediumId).file, { force: true });
 }
 
-/** Removes all files of a medium that no job needs. */
-export async function clearUnwanted(
-  store: Pick<Store, "isSpooled">,
-  spoolDir: string,
-  mediumId: string,
-): Promise<void> {
-  if (!(await store.isSpooled(mediumId))) await clearSpool(spoolDir, mediumId);
+/** Each of their videos is locked meanwhile, and PostgreSQL has room for some thousands of locks. */
+const REVIVED_AT_ONCE = 100;
+
+type Reviving = { store: Pick<Store, "reviveSpooled">; clock: Pick<Clock, "now">; spoolDir: string };
+type Clearing = { store: Pick<Store, "isSpooled" | "reviveSpooled">; clock: Pick<Clock, "now">; spoolDir: string };
+
+/**
+ * Removes all files of a medium that no job needs. A film that came to nothing elsewhere is downloaded again, which takes a whole
+ * file.
+ */
+export async function clearUnwanted({ store, clock, spoolDir }: Clearing, mediumId: string): Promise<void> {
+  if (await store.isSpooled(mediumId)) return;
+  if ((await lstat(spoolPaths(spoolDir, mediumId).file).catch(nullWhereMissing)) !== null) {
+    await store.reviveSpooled([mediumId], clock.now());
+    if (await store.isSpooled(mediumId)) return;
+  }
+  await clearSpool(spoolDir, mediumId);
 }
 
 /** The same for all media that have files here: others may have ended with them what they are of. */
-export async function sweepUnwanted(store: Pick<Store, "isSpooled">, spoolDir: string): Promise<void> {
+export async function sweepUnwanted(clearing: Clearing): Promise<void> {
   const ids = new Set(
-    (await list(spoolDir)).filter(({ is }) => is !== "moved").map(({ id }) => decodeURIComponent(id)),
+    (await list(clearing.spoolDir)).filter(({ is }) => is !== "moved").map(({ id }) => decodeURIComponent(id)),
   );
-  for (const id of ids) await clearUnwanted(store, spoolDir, id);
+  for (const id of ids) await clearUnwanted(clearing, id);
 }
 
 /** Throws where the spool cannot be made or, `thoroughly`, where it cannot be written to. */
@@ -81,9 +92,11 @@ async function list(spoolDir: string): Promise<{ path: string; id: string; is: s
 
 const stateOf = (spoolDir: string, id: string) => readResumeState(join(spoolDir, `${id}.part.json`)).catch(() => null);
 
-/** The ids of media whose file is whole and validated. */
-export async function spooledFiles(spoolDir: string): Promise<string[]> {
-  return (await list(spoolDir)).filter(({ is }) => is === "file").map(({ id }) => decodeURIComponent(id));
+/** What the database has lost of media whose file is whole and validated, or another relay has given up, is taken up again. */
+export async function reviveAll({ store, clock, spoolDir }: Reviving): Promise<void> {
+  const ids = (await list(spoolDir)).filter(({ is }) => is === "file").map(({ id }) => decodeURIComponent(id));
+  for (let at = 0; at < ids.length; at += REVIVED_AT_ONCE)
+    await store.reviveSpooled(ids.slice(at, at + REVIVED_AT_ONCE), clock.now());
 }
 
 /** Removes the largest remainder, to make room for whole files. A whole picture stays. */

@@ -12,6 +12,8 @@ export type Wanted = {
   job: Pick<UploadJob, "videoId" | "kind" | "eventId" | "file" | "isSecond" | "own">;
   /** It is moved from where its own copy is: it keeps its key, and replaces no other file, whatever its kind. */
   isMoved?: boolean;
+  /** Other relays put copies into the target, too. */
+  isShared?: boolean;
   pace?: About["pace"];
   signal: AbortSignal;
 };
@@ -33,14 +35,14 @@ type Candidate = {
  * under its key, and a partial copy is replaced by the whole. Throws what the target and `place` throw.
  */
 export async function putCopy(wanted: Wanted, { file, again, place }: Put): Promise<string> {
-  const { target, job, pace, signal } = wanted;
+  const { target, job, pace, isShared, signal } = wanted;
   const { eventId, videoId } = job;
   const { contentType, bytes, sha256 } = job.file;
   const passed: string[] = [];
   const put = async (key: string, replace: boolean) => {
     await place(key, passed);
-    const about = { contentType, bytes, sha256, eventId, videoId, again, replace, ...(pace && { pace }) };
-    return target.put(key, file, about, signal);
+    const about = { contentType, bytes, sha256, eventId, videoId, again, replace };
+    return target.put(key, file, { ...about, ...(isShared && { isShared }), ...(pace && { pace }) }, signal);
   };
   for (const { key, replace, isShared } of candidatesFor(wanted)) {
     if (passed.includes(key)) continue;

@@ -25,7 +25,7 @@ const LEAST_SLOTS = 2;
 /** An upload is retried without end: the link may be dead, and the file the only copy. */
 export function uploadQueue(options: {
   config: Pick<Config["mirror"], "key" | "concurrency">;
-  store: Pick<Store, "claimUploads" | "refreshUpload" | "placeUpload" | "settleUpload">;
+  store: Pick<Store, "claimUploads" | "refreshUpload" | "placeUpload" | "settleUpload" | "shared">;
   target: MirrorTarget;
   /** The store's id of the target's place. */
   targetId: string;
@@ -45,7 +45,7 @@ export function uploadQueue(options: {
       if (!(await store.placeUpload(job, { target: targetId, key, passed }))) throw new LeaseLost("the claim was lost");
     };
     const { file } = spoolPaths(spoolDir, job.mediumId);
-    const copy = { target, targetId, template: config.key, job, signal };
+    const copy = { target, targetId, template: config.key, job, isShared: store.shared !== null, signal };
     // A folder that is gone, a disk that is not mounted, may come back with its files.
     if (!(await lstat(spoolDir).catch(nullWhereMissing))?.isDirectory()) {
       return { is: "retry", error: `spool: ${spoolDir} is not there, or no folder`, at: clock.now() + waits.first };

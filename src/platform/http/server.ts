@@ -17,6 +17,7 @@ import { type ClientError, describeClientError, describeLate, type Unread } from
 import type { ConnectionLimits, Trust } from "./connection-limits.ts";
 import { createConnections } from "./connections.ts";
 import { readTls, type TlsFiles, type TlsPair } from "./tls-files.ts";
+import { createWaiting, takeAll } from "./waiting.ts";
 
 /** How long a sender's connection is kept for its next request, and how often connections are looked at, in milliseconds. */
 const TIMES = { keepAlive: 65_000, connectionsCheckingInterval: 1_000 };
@@ -52,6 +53,9 @@ const RETRY_AFTER = "5";
 const IDLE_GRACE = 400;
 const IDLE_AGAIN = 50;
 
+/** How long what is answered last at a stop has to get out, in milliseconds. */
+const LAST_WORDS = 500;
+
 // biome-ignore lint/suspicious/noExplicitAny: the app's own bindings do not matter here
 export type App = Hono<any>;
 
@@ -71,8 +75,8 @@ export type Listener = {
   /** Uses this certificate for new connections, on a listener with TLS. True when it differs from the one before. */
   renewTls(pair: TlsPair): boolean;
   /**
-   * Takes no new connections; with a socket from systemd they wait in the kernel for the next process. Resolves when all
-   * requests are answered, or were cut off after `grace` milliseconds.
+   * Takes no new connections but those that wait in the kernel; with a socket from systemd these wait for the next process.
+   * Resolves when all requests are answered: those that wait after `grace` milliseconds with 503; what is half-way then is cut off.
    */
   close(grace: number): Promise<void>;
 };
@@ -108,6 +112,7 @@ export async function listen(
   { gate = NO_GATE, log = { warn() {} }, ...given }: ListenOptions = {},
 ): Promise<Listener> {
   let current = app;
+  const waiting = createWaiting(() => errorAnswer("store_unavailable", "the relay is stopping; send it again"));
   let pair = at.tls && readTls(at.tls);
   const options = { ...TIMES, ...limitsHere(log), ...given };
   const limits = {
@@ -117,7 +122,7 @@ export async function listen(
     ...{ maxHeaderSize: MAX_HEADERS, requireHostHeader: false },
   };
   const server = createAdaptorServer({
-    fetch: (request, env) => current.fetch(request, env),
+    fetch: (request, env) => waiting.add(current.fetch(request, env)),
     ...(at.tls
       ? {
           createServer: createHttpsServer,
@@ -134,7 +139,11 @@ export async function listen(
   });
   server.on("drop", (dropped) => connections.dropped(dropped?.remoteAddress ?? "unknown"));
   // Includes connections in their TLS handshake, which the HTTP server does not count.
-  server.on("connection", (socket: Socket) => connections.add(socket));
+  let taken = 0;
+  server.on("connection", (socket: Socket) => {
+    taken++;
+    connections.add(socket);
+  });
   server.on("secureConnection", (socket: Socket) => connections.secured(socket));
 
   const refused = new WeakSet<Socket>();
@@ -214,14 +223,17 @@ export async function listen(
       closing = true;
       // Also those under way: after its close Deno ends a connection with the answer, whatever that says.
       for (const response of answers) setLast(response);
-      const closed = new Promise<void>((resolve) => {
+      // Repeatedly: answers that are under way end later.
+      const cancelIdle = every(IDLE_AGAIN, clock, connections.closeIdle, { first: Math.min(IDLE_GRACE, grace) });
+      let cancel = clock.after(grace, () => {
+        waiting.giveUp();
+        cancel = clock.after(LAST_WORDS, connections.closeAll);
+      });
+      if (!("fd" in at)) await takeAll(() => taken, clock, grace / 2);
+      await new Promise<void>((resolve) => {
         // The HTTP server's own close ends idle connections at once, also those on which a request is on its way.
         NetServer.prototype.close.call(server, () => resolve());
       });
-      // Repeatedly: answers that are under way end later.
-      const cancelIdle = every(IDLE_AGAIN, clock, connections.closeIdle, { first: Math.min(IDLE_GRACE, grace) });
-      const cancel = clock.after(grace, () => connections.closeAll());
-      await closed;
       cancelIdle();
       cancel();
       connections.stop();

@@ -8,6 +8,8 @@ export type Reading = {
   most: number;
   /** Begins the time for it, after which `giveUp` is called; the returned function ends that time. */
   limit(giveUp: () => void): () => void;
+  /** The same for all of the exchange; `why`: what it rejects with then, where no answer has begun. */
+  within?(giveUp: (why: Error) => void): () => void;
 };
 
 /**
@@ -23,18 +25,20 @@ export type Exchange = {
 /**
  * One request and the beginning of its answer, without a stream for the answer's body: with undici's own `request` most of
  * what each request has allocated outlives V8's young generation, whose collections then hold the event loop for 10 to 20 ms.
- * Rejects with the reason of `signal`, as soon as that is aborted, until the head of the answer has come.
+ * Rejects with the reason of `signal`, as soon as that is aborted or its time is over, until the head of the answer has come.
  */
 export function exchange(
   agent: Dispatcher,
   options: Dispatcher.DispatchOptions & { signal: AbortSignal },
-  { keep, most, limit }: Reading,
+  { keep, most, limit, within = () => () => {} }: Reading,
 ): Promise<Exchange> {
   const { signal, ...request } = options;
   return new Promise((resolve, reject) => {
     let controller: Dispatcher.DispatchController | null = null;
     let head: Pick<Exchange, "status" | "headers"> | null = null;
     let endTime = () => {};
+    let endAll = () => {};
+    let stopped: Error | null = null;
     const chunks: Uint8Array[] = [];
     let read = 0;
     let isOver = false;
@@ -44,23 +48,26 @@ export function exchange(
       isOver = true;
       signal.removeEventListener("abort", abort);
       endTime();
+      endAll();
       if (head === null) reject(error);
       else resolve({ ...head, start: chunks.length > 1 ? Buffer.concat(chunks) : (chunks[0] ?? null) });
     }
     /** Whatever comes of the rest, the connection is not used again. */
     function giveUp(reason: Error): void {
+      stopped = reason;
       settle(reason);
       controller?.abort(reason);
     }
     const abort = () => giveUp(signal.reason);
     if (signal.aborted) return reject(signal.reason);
     signal.addEventListener("abort", abort);
+    endAll = within(giveUp);
 
     agent.dispatch(request, {
       onRequestStart(given) {
         controller = given;
-        // It was aborted while it waited for a connection.
-        if (signal.aborted) given.abort(signal.reason);
+        // It was given up while it waited for a connection.
+        if (stopped !== null) given.abort(stopped);
       },
       onResponseStart(_, status, headers) {
         if (status < 200) return;

@@ -44,7 +44,7 @@ export type Outbound = {
     /** Of a lenient request: what a strict parser would refuse in the head. */
     oddities?: string[];
   }>;
-  /** The same for a POST whose answer is read into memory, as far as `reading` says (exchange.ts). */
+  /** The same for a POST whose answer is read into memory, as far as `reading` says (exchange.ts). `url` stays as it is. */
   exchange(
     url: URL,
     options: {
@@ -102,6 +102,15 @@ export function openOutbound(options: {
     });
     return agents[kind];
   };
+  /** Of URLs that have been checked: that costs more than the rest of a request's preparation. */
+  const places = new WeakMap<URL, ReturnType<typeof placeOf>>();
+  function checked(url: URL): ReturnType<typeof placeOf> {
+    checkUrl(url, allowanceOf);
+    const place = placeOf(url);
+    places.set(url, place);
+    return place;
+  }
+
   // Later there may be no open file left to load it with.
   if ((openFilesLimit() ?? Number.POSITIVE_INFINITY) < FEW_FILES) agentOf("kept").catch(() => {});
 
@@ -133,8 +142,8 @@ export function openOutbound(options: {
       return { status: response.statusCode, headers: response.headers, body: response.body };
     },
     async exchange(url, { reading, ...options }) {
-      checkUrl(url, allowanceOf);
-      const request = { ...placeOf(url), method: "POST", ...options } as const;
+      const place = places.get(url) ?? checked(url);
+      const request = { ...place, method: "POST", ...options } as const;
       return sendBy((agent) => exchange(agent, request, reading), url, options.signal);
     },
     async close() {

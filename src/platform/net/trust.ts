@@ -50,9 +50,13 @@ const UNTRUSTED = new Set([
 /** Advice, as the end of a sentence. */
 export const TRUST_ADVICE = "install its authority in this machine's certificate store and restart the relay";
 
-/** The error with advice for the relay, where the runtime's names its own command line; other errors unchanged. */
-export function explainTrust(error: unknown): unknown {
+/**
+ * The error with advice for the relay, where the runtime's names its own command line; other errors unchanged. `setting`: the
+ * option that names such an authority, too.
+ */
+export function explainTrust(error: unknown, setting?: string): unknown {
   const { code } = error as { code?: string };
   if (code === undefined || !UNTRUSTED.has(code)) return error;
-  return new UntrustedCertificate(`the certificate is not trusted (${code}): ${TRUST_ADVICE}`, { cause: error });
+  const advice = setting === undefined ? TRUST_ADVICE : `${TRUST_ADVICE}, or name its file in ${setting}`;
+  return new UntrustedCertificate(`the certificate is not trusted (${code}): ${advice}`, { cause: error });
 }

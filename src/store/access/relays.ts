@@ -26,7 +26,7 @@ export type RelayVerbs = {
   relays(): Promise<RelaySeen[]>;
   /**
    * Has media downloaded again whose file waits in the spool of a relay that is gone: silent for GONE_AFTER, or for less where
-   * the link is about to die. Those whose link is dead wait for that relay, for a day.
+   * the link is about to die. Those whose link is dead wait for that relay, for a day. None is for GONE_AFTER of a new epoch.
    */
   takeOver(): Promise<TakenOver[]>;
 };

@@ -29,35 +29,40 @@ const OF_TASKS: Record<TaskVerb | RunVerb, DeedVerb> = {
 // biome-ignore lint/suspicious/noExplicitAny: a call has the arguments of its verb
 type AnyWork = Work<any[], any>;
 
+export type AuditedWorks = { [Verb in AuditedVerb]: AnyWork };
+
+/** A call, and its entry in the audit; `at`: the time that it is entered with, where that is not now. */
+export function acting(rules: AuditedWorks, actor: Actor, { verb, args }: AuditedCall, at?: number): Job<unknown> {
+  const work = rules[verb];
+  const job = typeof work === "function" ? work(...args) : work.run(...args);
+  return {
+    ...job,
+    async run(tx, row) {
+      const result = await job.run(tx, row);
+      await enterCall(tx, actor, { verb, args } as AuditedCall, result, at);
+      return result;
+    },
+  };
+}
+
 /** What the verbs of the audit do; `rules`: what the audited verbs do. */
-export const auditWorks = (rules: { [Verb in AuditedVerb]: AnyWork }) => ({
-  act(actor: Actor, { verb, args }: AuditedCall): Job<unknown> {
-    const work = rules[verb];
-    const acting = typeof work === "function" ? work(...args) : work.run(...args);
-    return {
-      ...acting,
-      async run(tx, row) {
-        const result = await acting.run(tx, row);
-        await enterCall(tx, actor, { verb, args } as AuditedCall, result);
-        return result;
-      },
-    };
-  },
+export const auditWorks = (rules: AuditedWorks) => ({
+  act: (actor: Actor, call: AuditedCall) => acting(rules, actor, call),
   noteDeed: (actor: Actor, deed: Deed) => apart("audit", async (tx) => enter(tx, actor, deed)),
   audit: (wish: Parameters<AuditVerbs["audit"]>[0]) => job((tx) => list(tx, wish)),
 });
 
-export function enter(tx: Tx, { through, by }: Actor, deed: Deed): void {
-  add(tx, { id: tx.ids.next(), at: tx.now(), through, actor: by, ...deed });
+export function enter(tx: Tx, { through, by }: Actor, deed: Deed, at = tx.now()): void {
+  add(tx, { id: tx.ids.next(), at, through, actor: by, ...deed });
 }
 
 /** Enters a call that has been done. */
-export async function enterCall(tx: Tx, actor: Actor, call: AuditedCall, result: unknown): Promise<void> {
+async function enterCall(tx: Tx, actor: Actor, call: AuditedCall, result: unknown, at?: number): Promise<void> {
   const deed = deedOf(call);
-  if (call.verb === "createRun") return enter(tx, actor, { ...deed, subject: (result as { id: string }).id });
-  if (call.verb !== "confirmTask") return enter(tx, actor, deed);
+  if (call.verb === "createRun") return enter(tx, actor, { ...deed, subject: (result as { id: string }).id }, at);
+  if (call.verb !== "confirmTask") return enter(tx, actor, deed, at);
   const { verb } = await tasks.show(tx, call.args[0]);
-  enter(tx, actor, { ...deed, verb: OF_TASKS[verb] });
+  enter(tx, actor, { ...deed, verb: OF_TASKS[verb] }, at);
 }
 
 /** What a call is in the words of the commands, when it is done. */

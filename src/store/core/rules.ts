@@ -1,4 +1,5 @@
 import type { Job as ClaimedJob, QueueName } from "../../model/job.ts";
+import type { Plan } from "../../model/plan.ts";
 import { planEvent } from "../../rules/plan.ts";
 import { parseEvent } from "../../wochit/event.ts";
 import type { AuditVerbs } from "../access/audit.ts";
@@ -40,11 +41,12 @@ import { retentionWorks } from "./retention/works.ts";
 import { countAll } from "./rows/counts.ts";
 import { countListed } from "./rows/listed.ts";
 import * as meta from "./rows/meta.ts";
+import { ofRow, videosOf } from "./rows/named.ts";
 import * as tallies from "./rows/tallies.ts";
 import { sessionWorks } from "./sessions.ts";
 import * as taskRows from "./tasks/rows.ts";
 import { taskWorks } from "./tasks/works.ts";
-import { about, apart, type Job, job, type Only, type Tx } from "./tx.ts";
+import { about, aboutSome, apart, type Job, job, type Only, type Tx } from "./tx.ts";
 
 /** Verbs that an engine answers in its own way. */
 type OfEngine =
@@ -68,7 +70,7 @@ export function createRules(settings: StoreSettings): Rules {
 }
 
 const rulesOf = (settings: StoreSettings): Omit<Rules, keyof AuditVerbs> => ({
-  accept: (received) => accepting(received, settings),
+  accept: (received) => ({ ...accepting(received, settings), gives: ({ leased }) => leased }),
   quarantine: (refusal) => apart("quarantine", (tx) => quarantine.keep(tx, refusal)),
 
   claimDownloads: claiming(downloads.nextDue, downloads.claim, ofMedia),
@@ -112,10 +114,13 @@ const rulesOf = (settings: StoreSettings): Omit<Rules, keyof AuditVerbs> => ({
         ...uploading.map((id) => ({ mediumId: tx.ids.show("med", id), uploads: true })),
       ];
     }),
-  reviveSpooled: (mediumIds, now) =>
-    job(async (tx) => {
-      for (const id of mediumIds) await downloads.revive(tx, tx.ids.find("med", id), now);
-    }),
+  reviveSpooled: (mediumIds, now) => {
+    const idsOf = (tx: Tx) => mediumIds.map((id) => tx.ids.find("med", id));
+    return aboutSome(
+      (tx) => videosOf(tx, "media", idsOf(tx)),
+      (tx) => downloads.revive(tx, idsOf(tx), now),
+    );
+  },
   isSpooled: (mediumId) => job((tx) => downloads.isSpooled(tx, tx.ids.find("med", mediumId))),
   raiseRisks: (now) => ({ ...job((tx) => risks.raise(tx, now)), only: ofMedia() }),
   nextRisk: () => job(risks.next),
@@ -124,18 +129,12 @@ const rulesOf = (settings: StoreSettings): Omit<Rules, keyof AuditVerbs> => ({
     run: (place, before) => job((tx) => targets.id(tx, place, before)),
   },
   targets: () => job(targets.list),
-  skipMedia: (now) => job((tx) => downloads.skipSome(tx, now)),
+  skipMedia: (now) => downloads.skippingSome(now),
 
-  bringForward: {
-    run: (by, now) =>
-      job(async (tx) => {
-        meta.setSeenTime(tx, now);
-        for (const holder of HOLDERS) await holder.bringForward(tx, by, now);
-        taskRows.bringForward(tx, by);
-      }),
-    longest: OF_ALL,
-  },
+  bringForward: { run: (by, now) => job((tx) => bringForward(tx, by, now)), longest: OF_ALL },
   seenAt: {
+    // Of several relays one does so for all: the others are held up meanwhile.
+    answer: (now) => job(async (tx) => (tx.relay.isAlone || !(await meta.wasSeen(tx, now)) ? undefined : 0)),
     run: (now) =>
       job(async (tx) => {
         for (const holder of HOLDERS) await holder.mendDue(tx, now);
@@ -155,13 +154,13 @@ const rulesOf = (settings: StoreSettings): Omit<Rules, keyof AuditVerbs> => ({
   eventTypes: () => job(knownTypes),
   feed: (wish) => ({ ...job((tx) => feed.read(tx, wish)), isLive: true }),
   preview: (id, endpoint) => job((tx) => preview.read(tx, id, endpoint)),
-  replay: (id, to, now) => job((tx) => events.replay(tx, id, to, now)),
+  replay: (id, to, now) => ofRow("events", "evt", id, (tx) => events.replay(tx, id, to, now)),
 
   delivery: (id, limit) => job((tx) => deliveryLists.show(tx, id, limit)),
   deliveries: (wish) => job((tx) => deliveryLists.list(tx, wish)),
   deliveryReasons: (wish) => job((tx) => reasons.list(tx, wish)),
-  retryDelivery: (id, now) => job((tx) => deliveries.retryOne(tx, id, now)),
-  cancelDelivery: (id, now) => job((tx) => deliveries.cancel(tx, id, now)),
+  retryDelivery: (id, now) => ofRow("deliveries", "dlv", id, (tx) => deliveries.retryOne(tx, id, now)),
+  cancelDelivery: (id, now) => ofRow("deliveries", "dlv", id, (tx) => deliveries.cancel(tx, id, now)),
   endpoints: () => job(endpoints.list),
   pauseEndpoint: (id, reason, now) =>
     job(async (tx) => {
@@ -176,13 +175,16 @@ const rulesOf = (settings: StoreSettings): Omit<Rules, keyof AuditVerbs> => ({
   videos: (wish) => job((tx) => videos.list(tx, wish)),
   videosOfContext: (context, page) => job((tx) => videos.ofContext(tx, context, page)),
   importContexts: (rows, { override }, now) =>
-    job(async (tx) => ({ imported: await videos.importAll(tx, rows, override, now) })),
+    aboutSome(
+      async () => rows.map(({ videoId }) => videoId),
+      async (tx) => ({ imported: await videos.importAll(tx, rows, override, now) }),
+    ),
 
   medium: (id) => job((tx) => lists.show(tx, id)),
   media: (wish) => job((tx) => lists.list(tx, wish)),
   mediumByKey: (key) => job((tx) => lists.byKey(tx, key)),
-  retryMedium: (id, now) => job((tx) => lists.retry(tx, id, now)),
-  mendMedium: (id, now) => job((tx) => lists.mend(tx, id, now)),
+  retryMedium: (id, now) => ofRow("media", "med", id, (tx) => lists.retry(tx, id, now)),
+  mendMedium: (id, now) => ofRow("media", "med", id, (tx) => lists.mend(tx, id, now)),
 
   quarantined: (wish) => job((tx) => quarantine.list(tx, wish)),
   countListed: (listed) => job((tx) => countListed(tx, listed)),
@@ -233,14 +235,26 @@ export function accepting(received: Received, settings: StoreSettings): Job<Acce
       const leased = isNew && received.lease ? await claims.leaseNew(tx, accepted.id, plan, received.lease) : [];
       const isLeased = (id: string) => leased.some(({ endpoint }) => endpoint === id);
       const fed = plan.deliveries.map(({ endpoint }) => endpoint).filter((id) => isNew && !isLeased(id));
-      const feeds = { media: plan.media.length > 0 || plan.deletes !== null, endpoints: plan.opensGates ? null : fed };
+      const feeds = { media: fedQueues(plan), endpoints: plan.opensGates ? null : fed };
       return { ...accepted, type, legacy, videoId, leased, feeds };
     },
   };
 }
 
+/** Uploads follow downloads. */
+function fedQueues({ media, deletes }: Plan): QueueName[] {
+  const fed: QueueName[] = media.some(({ refused }) => refused === null) ? ["download"] : [];
+  return deletes === null ? fed : [...fed, "delete"];
+}
+
 /** What goes through all rows of a table may take as long, in milliseconds. */
-const OF_ALL = 600_000;
+export const OF_ALL = 600_000;
+
+export async function bringForward(tx: Tx, by: number, now: number): Promise<void> {
+  meta.setSeenTime(tx, now);
+  for (const holder of HOLDERS) await holder.bringForward(tx, by, now);
+  taskRows.bringForward(tx, by);
+}
 
 /** While another relay claims the same it is asked again after this, in milliseconds. */
 const BUSY = 50;
@@ -271,6 +285,7 @@ function claiming<Wish extends ClaimWish, J extends ClaimedJob>(
         return { jobs, nextDue: jobs.length < wish.limit ? await nextDue(tx, present) : wish.now, ...more };
       }),
       only: only(wish),
+      gives: ({ jobs }) => jobs,
     }),
   };
 }

@@ -6,6 +6,9 @@ const WORTH_TELLING = 1_000;
 /** While there is trouble a probe is made this often, in milliseconds. */
 const PROBE_EVERY = 5_000;
 
+/** Trouble may have several causes by turns: another one is reported this much later at the earliest, in milliseconds. */
+const SAY_EVERY = 5_000;
+
 /** Before a commit is tried again, in milliseconds. */
 const PAUSES = [2, 5, 10, 25, 50, 100, 250];
 
@@ -43,6 +46,7 @@ export function createTrouble({
   let failingSince: number | null = null;
   let isGivenUp = false;
   let cancelProbe = () => {};
+  let saidAt = 0;
 
   /** With no event and no job on its way, nothing else would find out that the trouble is over. */
   function probeLater(): void {
@@ -57,9 +61,13 @@ export function createTrouble({
 
   function say(line: string): void {
     if (trouble === line) return;
+    const isNew = trouble === null;
     trouble = line;
+    if (isNew) probeLater();
+    const now = clock.elapsed();
+    if (!isNew && now - saidAt < SAY_EVERY) return;
+    saidAt = now;
     onTrouble(line);
-    probeLater();
   }
 
   return {

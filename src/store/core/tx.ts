@@ -1,3 +1,4 @@
+import type { Job as ClaimedJob } from "../../model/job.ts";
 import type { Counted, Numbered, TallyKind } from "../counts.ts";
 import type { StoreSettings } from "../settings.ts";
 import type { VideoRow } from "./events/video-row.ts";
@@ -11,14 +12,22 @@ export type { Value };
 /** A statement, with `?` for its values; each engine prepares it once. The types say what goes in and what comes out. */
 export type Statement<Values extends readonly Value[] = Value[], Row = unknown> = {
   readonly text: string;
-  /** Of one that adds a row: what stands before the row, and the row. Such rows need not be written before something is read. */
-  readonly adds?: { readonly into: string; readonly row: string };
+  /**
+   * Of one that adds a row: its table, and what stands before the row, the row, and what follows it. Such rows need not be
+   * written before something meets their table.
+   */
+  readonly adds?: { readonly table: string; readonly into: string; readonly row: string; readonly rest: string };
+  /** Of a read that many jobs ask at once: the types of its values. All of them may be asked in one statement. */
+  readonly takes?: readonly ("int8" | "text")[];
   /** Never there: it ties the types to the statement. */
   readonly types?: { values: Values; row: Row };
 };
 
-export function sql<Values extends readonly Value[] = Value[], Row = unknown>(text: string): Statement<Values, Row> {
-  return { text };
+export function sql<Values extends readonly Value[] = Value[], Row = unknown>(
+  text: string,
+  takes?: Statement["takes"],
+): Statement<Values, Row> {
+  return { text, ...(takes && { takes }) };
 }
 
 /**
@@ -28,7 +37,7 @@ export function sql<Values extends readonly Value[] = Value[], Row = unknown>(te
 export function insert<Column extends string>(table: string, columns: readonly Column[], rest = "") {
   const into = `INSERT INTO ${table} (${columns.join(", ")}) VALUES`;
   const row = `(${columns.map(() => "?").join(", ")})`;
-  const statement: Statement = { text: `${into} ${row} ${rest}`, ...(rest === "" && { adds: { into, row } }) };
+  const statement: Statement = { text: `${into} ${row} ${rest}`, adds: { table, into, row, rest } };
   return (tx: Tx, row: Record<Column, Value>): void => tx.write(statement, valuesOf(columns, row));
 }
 
@@ -124,8 +133,15 @@ export type Job<Result> = {
   readonly lock: Statement<[string], VideoRow> | null;
   /** What a job without `key` changes, where that is not anything: an engine of several relays locks that only. */
   readonly only?: Only;
+  /**
+   * Of a job without `key` that changes some videos: their names, which such an engine reads before it locks them, and runs the
+   * job. It may change rows of a table (`only`), too.
+   */
+  readonly videos?: (tx: Tx) => Promise<Iterable<string>>;
   /** Of a job that judges an answer: the endpoint's, and whether it failed. */
   readonly judges?: { endpoint: string; fails: boolean };
+  /** What it has claimed for its caller, which gives it back where the caller is not answered. */
+  gives?(result: Result): ClaimedJob[];
   /** Each of its statements sees what was committed before it; what only reads is else shown one moment, by some engines. */
   readonly isLive?: true;
   run(tx: Tx, row: VideoRow | undefined): Promise<Result>;
@@ -136,7 +152,10 @@ export type Job<Result> = {
  * others that only jobs of the same table write.
  */
 export type Only = { claim: string } | { claims: "media" } | { table: Apart };
-export type Apart = "quarantine" | "sessions" | "alarms" | "link_secrets" | "audit" | "titles" | "tasks" | "meta";
+export type Apart =
+  | ("quarantine" | "sessions" | "alarms" | "link_secrets" | "audit" | "titles" | "tasks" | "meta")
+  /** How far retention is, and what is archived. */
+  | "retention";
 
 /** A job read something, and when it wrote another relay had changed that: nothing of it is kept, and it runs anew. */
 export class Outdated extends Error {}
@@ -149,6 +168,15 @@ export function about<Result>(videoId: string, run: (tx: Tx) => Promise<Result>)
 /** A job about no video in particular, or about one that is not known before it runs. */
 export function job<Result>(run: (tx: Tx) => Promise<Result>): Job<Result> {
   return { key: null, lock: null, run };
+}
+
+/** A job about some videos, whose names are read before it runs, and about rows that no job of another table writes. */
+export function aboutSome<Result>(
+  videos: (tx: Tx) => Promise<Iterable<string>>,
+  run: (tx: Tx) => Promise<Result>,
+  table?: Apart,
+): Job<Result> {
+  return { ...job(run), videos, ...(table !== undefined && { only: { table } }) };
 }
 
 /** A job about rows that no job of another table writes. */

@@ -1,11 +1,13 @@
+import type { Job as ClaimedJob } from "../../model/job.ts";
 import type { Ids } from "../core/rows/ids.ts";
 import { createSums } from "../core/rows/tallies.ts";
-import { type Job, job, sql, type Tx } from "../core/tx.ts";
+import { type Job, job, Outdated, sql, type Tx } from "../core/tx.ts";
+import type { Numbered } from "../counts.ts";
 import { markOf, OtherLife, readMark } from "./epoch/life.ts";
 import { type IdBlocks, MoreIds } from "./ids.ts";
-import { JobTx } from "./job-tx.ts";
-import { holdEndpoint, type Kind, laneOf, locksOf } from "./locks.ts";
-import { createRounds, type Rounds } from "./rounds.ts";
+import { JobTx, type Within } from "./job-tx.ts";
+import { holdEndpoint, type Kind, laneOf, locksOf, lockVideos } from "./locks.ts";
+import { createRounds, FIRST, type Rounds } from "./rounds.ts";
 import { toQuery } from "./statements.ts";
 import type { Answer } from "./wire/connection.ts";
 import { stateOf } from "./wire/errors.ts";
@@ -19,8 +21,16 @@ type Holding = "hold" | "holdEndpoint" | "holdAnswers";
 /** What became of one job. */
 export type Result = { value: unknown } | { error: unknown };
 
-/** Jobs of one kind. */
-export type Batch = { kind: Kind; jobs: Job<unknown>[] };
+/** Jobs of one kind. `nth`: of the transactions of that kind that may be under way at once, which one this is. */
+export type Batch = { kind: Kind; jobs: Job<unknown>[]; nth?: number };
+
+/** What the jobs of a batch have claimed. */
+export function claimedBy({ jobs }: Batch, results: Result[]): ClaimedJob[] {
+  return jobs.flatMap((job, index) => {
+    const result = results[index]!;
+    return "value" in result ? (job.gives?.(result.value) ?? []) : [];
+  });
+}
 
 /**
  * `token`: the transaction's receipt; `ids`: how many each job has; `mark`: of the life that its jobs are run for (epoch/life.ts).
@@ -42,8 +52,8 @@ const BEGIN = sql<[string, number, string, number, number, number, number], { fi
 /** A statement before it has failed, a lock's: it was not begun. */
 const BEHIND_FAILURE = "25P02";
 
-/** Where the locks stand in a round: before all that jobs ask for. */
-const FIRST = -1;
+/** Each session counts in rows of its own (schema/numbers.ts). */
+const COUNT = sql<[number, Numbered]>("SELECT count_rows(by => ?, of => ?)");
 
 /**
  * Runs the jobs of a batch, those of different lanes side by side. All locks that are waited for are taken in the first round
@@ -64,11 +74,22 @@ export function createRunner(surroundings: Surroundings, blocks: IdBlocks, readi
     }
   }
 
+  /** Of the videos that these jobs are about. */
+  async function namesOf(jobs: Job<unknown>[], shared: Pick<Within, "rounds" | "kind" | "turns">): Promise<string[]> {
+    const names = jobs.map(async ({ videos }) => {
+      const tx = new OwnTx({ ...shared, lane: 0, ids: reading, isHeld: null });
+      return [...(await videos!(tx as unknown as Tx))];
+    });
+    return (await Promise.all(names)).flat();
+  }
+
   return {
-    async run(transaction, { kind, jobs }, { token, ids: each, at, node, mark }) {
+    async run(transaction, { kind, jobs, nth = 0 }, { token, ids: each, at, node, mark }) {
       const rounds = createRounds(transaction);
       const lanes = lanesOf(jobs);
+      const shared = { rounds, kind, turns: new Map() };
       const locked = locksOf(kind, jobs).map((query) => rounds.ask(FIRST, query));
+      if (kind === "several") locked.push(rounds.ask(FIRST, lockVideos(await namesOf(jobs, shared))));
       const firsts = lanes.map(([first], lane) => askFirst(rounds, lane, kind, first!.job));
       const drawing = blocks.draw(each * jobs.length);
       const begin = rounds.ask(lanes.length, toQuery(BEGIN, [token, at, node, ...drawing.asked]));
@@ -79,8 +100,7 @@ export function createRunner(surroundings: Surroundings, blocks: IdBlocks, readi
       if (markOf(names) !== mark) throw new OtherLife();
       const ids = drawing.open(first, each);
 
-      const sums = createSums();
-      const shared = { rounds, kind, turns: new Map() };
+      const sums = createSums(COUNT);
       const results: Result[] = [];
       async function runLane(lane: number): Promise<void> {
         for (const [place, { job, index }] of lanes[lane]!.entries()) {
@@ -95,7 +115,8 @@ export function createRunner(surroundings: Surroundings, blocks: IdBlocks, readi
           } catch (error) {
             results[index] = { error };
             // What it refused before it changed anything is an answer.
-            if (tx.hasWritten || rounds.hasFailed() || error instanceof MoreIds) return rounds.fail(error);
+            const isToRunAnew = error instanceof MoreIds || error instanceof Outdated;
+            if (tx.hasWritten || rounds.hasFailed() || isToRunAnew) return rounds.fail(error);
           }
         }
       }
@@ -104,8 +125,8 @@ export function createRunner(surroundings: Surroundings, blocks: IdBlocks, readi
         await Promise.all(lanes.map((_, lane) => runLane(lane)));
         if (!sums.isEmpty() && !rounds.hasFailed()) {
           const tx = new OwnTx({ ...shared, lane: 0, ids: reading, isHeld: null });
-          // Transactions of two kinds may add to one sum at one time.
-          const writer = `${relay.writer}/${kind}`;
+          // Several transactions may add to one sum at one time.
+          const writer = `${relay.writer}/${kind}${nth || ""}`;
           await runOne(Object.assign(tx, { relay: { ...relay, writer } }), job(sums.write), undefined);
         }
         rounds.end();

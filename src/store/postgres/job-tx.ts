@@ -2,11 +2,11 @@ import { NO_VIDEO } from "../core/deliveries/lanes.ts";
 import type { Ids } from "../core/rows/ids.ts";
 import type { Sums } from "../core/rows/tallies.ts";
 import type { Statement, Value } from "../core/tx.ts";
-import type { Counted, TallyKind } from "../counts.ts";
+import type { Counted, Numbered, TallyKind } from "../counts.ts";
 import { holdAnswers, holdEndpoint, holdVideos, horizon, type Kind } from "./locks.ts";
 import type { Rounds } from "./rounds.ts";
-import { toQuery } from "./statements.ts";
-import type { Answer, Query } from "./wire/connection.ts";
+import { type Asking, toQuery } from "./statements.ts";
+import type { Answer } from "./wire/connection.ts";
 
 /**
  * What a job's transaction is: `lane`: where its statements stand in a round; `kind`: what it has locked. `isHeld`: of a job that
@@ -24,6 +24,7 @@ export class JobTx {
   hasWritten = false;
   readonly #within: Within;
   readonly #counted: [TallyKind, string, Counted][] = [];
+  readonly #numbers: [Numbered, number][] = [];
   #isOver = false;
 
   constructor(within: Within) {
@@ -46,15 +47,18 @@ export class JobTx {
 
   write(statement: Statement, values: Value[]): void {
     this.hasWritten = true;
-    void this.#ask(toQuery(statement, values));
+    this.#check(statement.text);
+    const { rounds, lane } = this.#within;
+    rounds.put(lane, toQuery(statement, values));
   }
 
   tally(...counted: [TallyKind, string, Counted]): void {
     this.#counted.push(counted);
   }
 
-  /** Triggers count, each transaction in a row of its own (schema/numbers.ts). */
-  count(): void {}
+  count(of: Numbered, by: number): void {
+    this.#numbers.push([of, by]);
+  }
 
   async hold(videos: number[]): Promise<ReadonlySet<number> | null> {
     if (this.#within.kind === "all") return null;
@@ -93,15 +97,20 @@ export class JobTx {
   /** Its work was done. */
   addUp(sums: Sums, now: number): void {
     for (const [kind, label, counted] of this.#counted) sums.add(now, kind, label, counted);
+    for (const [of, by] of this.#numbers) sums.count(of, by);
   }
 
   end(): void {
     this.#isOver = true;
   }
 
-  /** A promise that was not awaited must not reach the transaction of another job. */
-  #ask(query: Query): Promise<Answer> {
-    if (this.#isOver) throw new Error(`a statement came after the end of its job: ${query.text}`);
+  #ask(query: Asking): Promise<Answer> {
+    this.#check(query.text);
     return this.#within.rounds.ask(this.#within.lane, query);
+  }
+
+  /** A promise that was not awaited must not reach the transaction of another job. */
+  #check(text: string): void {
+    if (this.#isOver) throw new Error(`a statement came after the end of its job: ${text}`);
   }
 }

@@ -9,14 +9,15 @@ import type { Query } from "./wire/connection.ts";
 // that another one may have: what is in other hands is left out.
 
 /**
- * What the jobs of one transaction are about. `videos`: each about one; `claims`: each about the deliveries to one endpoint;
- * `media`: work on media; `apart`: about rows that no other kind writes, and videos that it holds; `all`: about more than that,
- * while no other transaction runs.
+ * What the jobs of one transaction are about. `videos`: each about one; `several`: about some, whose names it has read; `claims`:
+ * each about the deliveries to one endpoint; `media`: work on media; `apart`: about rows that no other kind writes, and videos that
+ * it holds; `all`: about more than that, while no other transaction runs.
  */
-export type Kind = "videos" | "claims" | "media" | "apart" | "all";
+export type Kind = "videos" | "several" | "claims" | "media" | "apart" | "all";
 
-export function kindOf({ key, only }: Job<unknown>): Kind {
+export function kindOf({ key, only, videos }: Job<unknown>): Kind {
   if (key !== null) return "videos";
+  if (videos !== undefined) return "several";
   if (only === undefined) return "all";
   if ("claims" in only) return only.claims;
   return "claim" in only ? "claims" : "apart";
@@ -33,7 +34,9 @@ const SOME = sql<[]>(`SELECT pg_advisory_xact_lock_shared(${LOCK.all}, 0)`);
 const ALL = sql<[]>(`SELECT set_config('lock_timeout', '1s', true), pg_advisory_xact_lock(${LOCK.all}, 0)`);
 const TABLE = sql<[string]>(`SELECT pg_advisory_xact_lock(${LOCK.apart}, hashtext(?))`);
 const VIDEOS = sql<[string]>("SELECT hold_videos(CAST(? AS text[]))");
-// Who judges an answer of an endpoint writes its row: of a failure, or where there was one.
+// Who judges an answer of an endpoint writes its row: of a failure, or where there was one. The first failure of two endpoints may
+// be judged by two at once: their rows are made in this order, too.
+const NEW_ANSWERS = sql<[string]>("INSERT INTO endpoints (id) SELECT unnest(CAST(? AS text[])) ON CONFLICT DO NOTHING");
 const ANSWERS = sql<[string, string]>(
   `SELECT id FROM endpoints WHERE id = ANY(CAST(? AS text[]))
      AND (id = ANY(CAST(? AS text[])) OR health IS NOT NULL OR gone <> 0 OR probing IS NOT NULL) ORDER BY id FOR UPDATE`,
@@ -58,25 +61,29 @@ const UNDER_WAY = sql<[number], { id: number }>(
      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
 );
 
-/** What the jobs of a transaction are locked by, in this order. */
+/** What the jobs of a transaction are locked by, in this order; those about several videos before the videos' names are read. */
 export function locksOf(kind: Kind, jobs: Job<unknown>[]): Query[] {
   if (kind === "all") return [toQuery(ALL, [])];
   const some = toQuery(SOME, []);
   if (kind === "videos") {
-    const locks = [some, toQuery(VIDEOS, [listed(jobs.map(({ key }) => key!))])];
+    const locks = [some, lockVideos(jobs.map(({ key }) => key!))];
     const judged = jobs.flatMap(({ judges }) => judges ?? []);
     if (judged.length === 0) return locks;
     const [all, failing] = [judged, judged.filter(({ fails }) => fails)].map((some) =>
       listed(some.map((one) => one.endpoint)),
     );
-    return [...locks, toQuery(ANSWERS, [all!, failing!])];
+    const made = judged.some(({ fails }) => fails) ? [toQuery(NEW_ANSWERS, [failing!])] : [];
+    return [...locks, ...made, toQuery(ANSWERS, [all!, failing!])];
   }
-  if (kind === "apart") {
-    const tables = new Set(jobs.map(({ only }) => (only as { table: string }).table));
+  if (kind === "apart" || kind === "several") {
+    const tables = new Set(jobs.flatMap(({ only }) => (only === undefined ? [] : (only as { table: string }).table)));
     return [some, ...[...tables].sort().map((table) => toQuery(TABLE, [table]))];
   }
   return [some];
 }
+
+/** Waits until no other transaction is at these videos. */
+export const lockVideos = (names: string[]): Query => toQuery(VIDEOS, [listed(names)]);
 
 /** An array, each of these once, in their order. */
 const listed = (texts: string[]) => `{${[...new Set(texts)].sort().map(quoted).join()}}`;

@@ -2,38 +2,44 @@ import type { Ports } from "../../ports.ts";
 import { forgetInPieces } from "../core/events/forget.ts";
 import * as downloads from "../core/media/downloads.ts";
 import { createMemory, forgetSizes } from "../core/memory.ts";
-import { createRules } from "../core/rules.ts";
+import { createRules, OF_ALL } from "../core/rules.ts";
 import { apart, job, Outdated, sql } from "../core/tx.ts";
 import { COMMIT_BOUNDS } from "../counts.ts";
 import { createHistogram } from "../histogram.ts";
 import { type Opening, reconfigured } from "../settings.ts";
 import type { Store, StoreOptions, StoreVerbs } from "../store.ts";
 import { type Engine, makeVerbs, storeVerbs, type Works } from "../verbs.ts";
-import { type Batch, createRunner, type Result } from "./batch.ts";
+import { type Batch, claimedBy, createRunner, type Result } from "./batch.ts";
 import { createAdmission } from "./epoch/admission.ts";
+import { dropNames } from "./epoch/bring-back.ts";
+import { deciding } from "./epoch/decisions.ts";
+import { createHandOver, createHearing, dropOld as dropHandedOver, type Handed, NEWEST } from "./epoch/hand-over.ts";
 import { createLife, OtherLife } from "./epoch/life.ts";
 import { endOlder } from "./epoch/programs.ts";
 import { createRecall } from "./epoch/recall.ts";
 import { createIdBlocks, MoreIds, noIds } from "./ids.ts";
 import type { Kind } from "./locks.ts";
-import { createQueue } from "./queue.ts";
+import { createQueue, type Time } from "./queue.ts";
 import * as receipts from "./receipts.ts";
 import { noBackups } from "./relays/no-backups.ts";
 import { ensureNode, readNode } from "./relays/node.ts";
 import { othersMirror, relayWorks } from "./relays/nodes.ts";
+import * as setBack from "./relays/set-back.ts";
 import { checkSchema, migrate } from "./schema/migrate.ts";
 import { toQuery } from "./statements.ts";
 import { indexWork, titles } from "./titles.ts";
+import { createUnanswered } from "./unanswered.ts";
 import { CommitInDoubt, isTrouble } from "./wire/errors.ts";
 import type { Wire } from "./wire/open.ts";
 
 /** How many ids a job draws with its transaction; more where that is not enough. Most that claim need none. */
-const IDS: Record<Kind, number> = { videos: 16, claims: 1, media: 4, apart: 4, all: 256 };
+const IDS: Record<Kind, number> = { videos: 16, several: 1024, claims: 1, media: 4, apart: 4, all: 256 };
 
 const SIZE = sql<[], { bytes: number }>("SELECT pg_database_size(current_database()) AS bytes");
 const MARK = "SELECT coalesce(sum(value), 0) AS mark FROM counts WHERE name = 'commits'";
-const LOOK = sql<[], { mark: number; nextRisk: number | null }>(
-  `SELECT (${MARK}) AS mark, (SELECT min(risk_at) FROM media WHERE risk_at IS NOT NULL) AS "nextRisk"`,
+type Looked = Awaited<ReturnType<StoreVerbs["look"]>> & { decided: number | null };
+const LOOK = sql<[], Looked>(
+  `SELECT (${MARK}) AS mark, (SELECT min(risk_at) FROM media WHERE risk_at IS NOT NULL) AS "nextRisk", ${NEWEST} AS decided`,
 );
 const PROBE = sql<[]>(
   "INSERT INTO meta (name, value) VALUES ('probe', '') ON CONFLICT (name) DO UPDATE SET value = ''",
@@ -44,7 +50,7 @@ const probe = apart("audit", async (tx) => tx.write(PROBE, []));
 /** A delivery that was claimed before an epoch began ends within this: its lease, and a look at the other hosts. Milliseconds. */
 const LONGEST_ATTEMPT = 25_000;
 
-export type Way = Pick<Wire, "transaction" | "query" | "close" | "guard" | "onLost" | "confirmedAt">;
+export type Way = Pick<Wire, "transaction" | "query" | "close" | "guard" | "onLost" | "confirmedAt" | "onJump">;
 
 /**
  * Opens the store of a database, which the relay migrates; an operator's command works beside it. The wire is closed with the
@@ -99,11 +105,11 @@ async function openOn(
   let droppedAt = clock.now();
   let isDropping = false;
 
-  async function commit(batch: Batch, until: number): Promise<Result[]> {
+  async function commit(batch: Batch, time: Time): Promise<Result[]> {
     let ids = IDS[batch.kind];
     for (;;) {
       try {
-        return await commitOnce(batch, ids, until);
+        return await commitOnce(batch, ids, time);
       } catch (error) {
         if (error instanceof OtherLife) await readLife();
         else if (error instanceof MoreIds) ids *= 16;
@@ -112,7 +118,7 @@ async function openOn(
     }
   }
 
-  async function commitOnce(batch: Batch, ids: number, until: number): Promise<Result[]> {
+  async function commitOnce(batch: Batch, ids: number, { until, asked }: Time): Promise<Result[]> {
     // One for each try.
     const token = receipts.newToken(random);
     let results: Result[] | null = null;
@@ -131,8 +137,12 @@ async function openOn(
     } catch (error) {
       blocks.forget();
       if (!(error instanceof CommitInDoubt) || results === null) throw error;
-      // Where that cannot be known for as long as callers wait, none of them is tried again.
-      if (await receipts.wasCommitted(wire, token, { clock, until })) return results;
+      try {
+        if (await receipts.wasCommitted(wire, token, { clock, until: asked })) return results;
+      } catch (notKnown) {
+        unanswered.add(token, claimedBy(batch, results));
+        throw notKnown;
+      }
       throw error;
     }
   }
@@ -145,7 +155,7 @@ async function openOn(
     committed(commit) {
       seconds.add(commit.seconds);
       writes.add(commit.writes);
-      void dropReceipts().catch(() => {});
+      void dropOld().catch(() => {});
     },
     onTrouble(error) {
       if (error !== null) log.error("store in trouble", { error });
@@ -155,13 +165,15 @@ async function openOn(
   });
 
   /** Each piece has its turn among the other writes. */
-  async function dropReceipts(): Promise<void> {
+  async function dropOld(): Promise<void> {
     const now = clock.now();
     if (isDropping || Math.abs(now - droppedAt) < receipts.DROP_EVERY) return;
     droppedAt = now;
     isDropping = true;
     try {
       while (await queue.write(receipts.dropOld(now)));
+      while (await queue.write(dropNames(now, random)));
+      await queue.write(dropHandedOver(now));
     } finally {
       isDropping = false;
     }
@@ -182,19 +194,31 @@ async function openOn(
   const write: Engine["write"] = (job, how) => queue.write(job, how);
 
   /** One statement alone: a relay that has nothing to do sends little else. */
-  const look = async () => (await wire.query(toQuery(LOOK, []))).rows[0] as Awaited<ReturnType<StoreVerbs["look"]>>;
+  const look: StoreVerbs["look"] = async () => {
+    const { mark, nextRisk, decided } = (await wire.query(toQuery(LOOK, []))).rows[0] as Looked;
+    if (role === "relay") hear(decided);
+    return { mark, nextRisk };
+  };
+
+  const rules = createRules(settings);
+  async function forget(videoId: string, now: number, how: Parameters<typeof forgetInPieces>[3]) {
+    const erased = await forgetInPieces({ read, write, clock, isShared: true }, videoId, now, how);
+    await write(indexWork.run(videoId));
+    return erased;
+  }
 
   const works: Works<StoreVerbs, typeof storeVerbs> = {
-    ...createRules(settings),
+    ...rules,
     indexTitles: indexWork,
-    ...relayWorks({ wire, clock, node }, { read, write }),
-    skipMedia: (now) =>
-      job(async (tx) => ((await othersMirror(tx, node, now)) ? { isMore: false } : downloads.skipSome(tx, now))),
+    ...relayWorks({ wire, clock, node, life }, { read, write }),
+    skipMedia: (now) => downloads.skippingSome(now, async (tx) => !(await othersMirror(tx, node, now))),
     changeMark: async () => (await look()).mark,
     look,
     async forgetVideo(videoId, now, actor) {
-      const erased = await forgetInPieces({ read, write, clock }, videoId, now, actor);
-      await write(indexWork.run(videoId));
+      const asked = clock.now();
+      const erased = await forget(videoId, now, { actor });
+      const deed = { verb: "videos forget", subject: videoId, count: erased.events, outcome: "done" } as const;
+      if (actor) await decided({ actor, call: { verb: "forgetVideo", args: [videoId, now] }, deed, of: null, asked });
       return erased;
     },
     // What is free in it the database gives to other rows by itself.
@@ -206,7 +230,22 @@ async function openOn(
   };
 
   const verbs = makeVerbs<StoreVerbs, typeof storeVerbs>(storeVerbs, works, { read, write });
-  const recall = createRecall({ wire, life, write, readLife, settings, clock, random, log });
+  const unanswered = createUnanswered({ wire, clock, giveBack: (claimed) => verbs.renew(claimed, 0) });
+  const recall = createRecall({
+    ...{ wire, life, write, readLife, settings, clock, random, log, rules },
+    forget: (videoId, until) => forget(videoId, until, { until }),
+  });
+
+  const handOver = createHandOver({ read, write }, { clock, log });
+  const hear = createHearing({ read, write }, recall.decided);
+  async function decided(decision: Omit<Handed, "answered">): Promise<void> {
+    const answered = { ...decision, answered: clock.now() };
+    recall.decided(answered);
+    if (role !== "relay") await handOver.add(answered);
+  }
+
+  /** How far the database's clock was set back in all, by what this relay has seen. */
+  let seenBack = role === "relay" ? await read(setBack.setBack()) : 0;
 
   let isClosed = false;
   return {
@@ -216,7 +255,16 @@ async function openOn(
       recall.acknowledged(received, accepted);
       return accepted;
     },
-    shared: { clock },
+    async act(actor, call) {
+      const asked = clock.now();
+      const { result, ...decision } = await write(deciding(rules, actor, call));
+      await decided({ actor, call, asked, ...decision });
+      return result;
+    },
+    async bringForward(by, now) {
+      seenBack = await write(setBack.follow(seenBack + by, now), { longest: OF_ALL });
+    },
+    shared: { clock, onJump: wire.onJump },
     backups: noBackups,
     configure: (changed) => void Object.assign(settings, reconfigured(settings, changed)),
     trouble: queue.trouble,
@@ -226,7 +274,8 @@ async function openOn(
     async close() {
       if (isClosed) return;
       isClosed = true;
-      await recall.close();
+      await handOver.close();
+      await Promise.all([recall.close(), unanswered.close()]);
       await queue.close();
       await wire.close();
     },

@@ -38,30 +38,36 @@ export const DROP_EVERY = 600_000;
 
 export const newToken = (random: Random) => Buffer.from(random.bytes(16)).toString("hex");
 
-/** Who has just lost an answer asks for this long at least, in milliseconds. */
+/** It could not be known for as long as callers wait: what may have been done is not done again. */
+export class NotKnown extends RelayError {
+  constructor(cause: unknown) {
+    super("store_unavailable", `it is not known whether it was committed: ${errorLine(cause)}`, { cause });
+  }
+}
+
+/** Who has just lost an answer asks for this long at least, and one question takes no longer than the other; milliseconds. */
 const LEAST = 500;
+const LONGEST = 2_000;
 
 /**
  * Whether the transaction with this receipt was committed; if it was not it never will be. It is asked until there is an answer,
- * or until then (`clock.elapsed`): RelayError("store_unavailable").
+ * or until then (`clock.elapsed`): NotKnown.
  */
 export async function wasCommitted(
   wire: Pick<Wire, "transaction">,
   token: string,
-  { clock, until }: { clock: Clock; until: number },
+  { clock, until }: { clock: Clock; until(): number },
 ): Promise<boolean> {
-  const end = Math.max(until, clock.elapsed() + LEAST);
+  const least = clock.elapsed() + LEAST;
+  const left = () => Math.max(until(), least) - clock.elapsed();
   for (;;) {
     try {
       const ask = toQuery(ASK, [token, clock.now()]);
-      const within = Math.max(1, end - clock.elapsed());
+      const within = Math.min(Math.max(1, left()), LONGEST);
       const { rows } = await wire.transaction((transaction) => transaction.query(ask), { within });
       return (rows[0] as { is_commit: number }).is_commit === 1;
     } catch (error) {
-      if (clock.elapsed() >= end) {
-        const why = `it is not known whether it was committed: ${errorLine(error)}`;
-        throw new RelayError("store_unavailable", why, { cause: error });
-      }
+      if (left() <= 0) throw new NotKnown(error);
       await sleep(PAUSE, clock);
     }
   }

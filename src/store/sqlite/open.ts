@@ -160,7 +160,7 @@ export async function openSqliteStore(
         return { mark, nextRisk };
       },
       async forgetVideo(videoId, now, actor) {
-        const erased = await forgetInPieces({ read, write, clock }, videoId, now, actor);
+        const erased = await forgetInPieces({ read, write, clock }, videoId, now, { actor });
         await write(indexWork.run(videoId));
         await emptyLog(db, clock, log);
         return erased;

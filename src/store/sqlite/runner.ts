@@ -7,7 +7,8 @@ import type { Sql } from "./rows/sql.ts";
 /** What a transaction offers beside its statements. */
 export type Surroundings = Omit<Tx, "get" | "all" | "changed" | "write" | "tally" | "count">;
 
-type Prepared = Database.Statement<Value[], unknown>;
+/** `meets`: for each table of which rows waited when it was run, whether it may see, or change, what is there. */
+type Prepared = Database.Statement<Value[], unknown> & { meets: Map<string, boolean> };
 
 /** How many rows one statement adds, the most first. */
 const AT_ONCE = [32, 8, 2, 1];
@@ -33,8 +34,8 @@ export type Runner = {
  * gets what jobs that succeed have counted.
  *
  * Rows that several jobs add to a table are written by one statement: to begin a statement, and to find the place of a row in
- * each index, takes longer than to write it. They wait until something may see them: until a job reads, or changes what is there.
- * The row of a job's own video is no such read, where no job about that video has added anything.
+ * each index, takes longer than to write it. They wait until something may see them: until a statement names their table.
+ * The row of a job's own video is none of them, where no job about that video has added anything.
  */
 export function createRunner(db: Sql, surroundings: Surroundings, sums: Pick<Sums, "add" | "count">): Runner {
   const known = new WeakMap<Statement, Prepared>();
@@ -42,7 +43,7 @@ export function createRunner(db: Sql, surroundings: Surroundings, sums: Pick<Sum
   const kept = new Map<string, Prepared>();
   let characters = 0;
   const adding = new Map<Statement, Value[][]>();
-  const adders = new WeakMap<Statement, Map<number, Prepared>>();
+  const adders = new WeakMap<Statement, Map<number, Database.Statement>>();
   /** The videos whose jobs have added the rows that wait. */
   const keys = new Set<string>();
 
@@ -50,7 +51,7 @@ export function createRunner(db: Sql, surroundings: Surroundings, sums: Pick<Sum
     const found = known.get(statement);
     if (found !== undefined) return found;
     const { text } = statement;
-    const prepared = kept.get(text) ?? db.prepare<Value[], unknown>(text);
+    const prepared = kept.get(text) ?? Object.assign(db.prepare<Value[], unknown>(text), { meets: new Map() });
     known.set(statement, prepared);
     if (!kept.delete(text)) characters += text.length;
     kept.set(text, prepared);
@@ -62,11 +63,11 @@ export function createRunner(db: Sql, surroundings: Surroundings, sums: Pick<Sum
     return prepared;
   }
 
-  function adder(statement: Statement, count: number): Prepared {
-    const sizes = adders.get(statement) ?? new Map<number, Prepared>();
+  function adder(statement: Statement, count: number): Database.Statement {
+    const sizes = adders.get(statement) ?? new Map<number, Database.Statement>();
     adders.set(statement, sizes);
-    const { into, row } = statement.adds!;
-    const prepared = sizes.get(count) ?? db.prepare(`${into} ${Array(count).fill(row).join(", ")}`);
+    const { into, row, rest } = statement.adds!;
+    const prepared = sizes.get(count) ?? db.prepare(`${into} ${Array(count).fill(row).join(", ")} ${rest}`);
     sizes.set(count, prepared);
     return prepared;
   }
@@ -75,12 +76,29 @@ export function createRunner(db: Sql, surroundings: Surroundings, sums: Pick<Sum
     if (adding.size === 0) return;
     const waiting = [...adding];
     forget();
-    for (const [statement, rows] of waiting) {
-      for (let at = 0; at < rows.length; ) {
-        const size = AT_ONCE.find((most) => most <= rows.length - at)!;
-        adder(statement, size).run(...rows.slice(at, at + size).flat());
-        at += size;
+    for (const [statement, rows] of waiting) write(statement, rows);
+  }
+
+  /** Writes those that wait for a table that the statement meets. */
+  function flushFor({ source, meets }: Prepared): void {
+    for (const [statement, rows] of adding) {
+      const { table } = statement.adds!;
+      let isMet = meets.get(table);
+      if (isMet === undefined) {
+        isMet = names(source, table);
+        meets.set(table, isMet);
       }
+      if (!isMet) continue;
+      adding.delete(statement);
+      write(statement, rows);
+    }
+  }
+
+  function write(statement: Statement, rows: Value[][]): void {
+    for (let at = 0; at < rows.length; ) {
+      const size = AT_ONCE.find((most) => most <= rows.length - at)!;
+      adder(statement, size).run(...rows.slice(at, at + size).flat());
+      at += size;
     }
   }
 
@@ -138,8 +156,9 @@ export function createRunner(db: Sql, surroundings: Surroundings, sums: Pick<Sum
 
     #prepare(statement: Statement): Prepared {
       this.#check(statement);
-      flush();
-      return prepare(statement);
+      const prepared = prepare(statement);
+      if (adding.size > 0) flushFor(prepared);
+      return prepared;
     }
 
     /** A promise that was not awaited must not reach the transaction of another job. */
@@ -152,9 +171,10 @@ export function createRunner(db: Sql, surroundings: Surroundings, sums: Pick<Sum
   async function run<T>({ key, lock, run }: Job<T>, { isAlone } = { isAlone: true }): Promise<T> {
     const tx = new JobTx();
     try {
-      if (key === null || keys.has(key)) flush();
       // The lock is the transaction itself: nothing else writes meanwhile.
-      const row = lock === null ? undefined : prepare(lock as Statement).get(key);
+      const locking = lock === null ? null : prepare(lock as Statement);
+      if (locking !== null && keys.has(key!)) flushFor(locking);
+      const row = locking?.get(key);
       const result = await run(tx as unknown as Tx, row as never);
       if (isAlone || key === null) flush();
       else if (adding.size > 0) keys.add(key);
@@ -170,4 +190,9 @@ export function createRunner(db: Sql, surroundings: Surroundings, sums: Pick<Sum
   }
 
   return { run, flush, forget };
+}
+
+/** Whether a statement names a table, as the statements of the rules do: after one of these words, or in a list after FROM. */
+function names(text: string, table: string): boolean {
+  return new RegExp(`\\b(?:FROM|JOIN|INTO|UPDATE)\\s+(?:[\\w ]+,\\s*)*${table}\\b`).test(text);
 }

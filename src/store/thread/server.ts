@@ -57,9 +57,9 @@ function post(): void {
   tell({ is: "answers", ...said });
 }
 
-function verbOf({ backups, ...verbs }: Store, name: string): (...args: unknown[]) => unknown {
-  const [noun, verb] = name.split(".");
-  return (verb === undefined ? verbs[name as never] : noun === "backups" && backups[verb as never]) as never;
+function verbOf(store: Store, name: string): (...args: unknown[]) => unknown {
+  const [noun, verb] = name.split(".") as [keyof Store, keyof Store["backups"] | undefined];
+  return (verb === undefined ? store[noun] : noun === "backups" && store.backups[verb]) as never;
 }
 
 async function run(opened: Store, { id, verb, args }: Call, isCarrying = false): Promise<void> {

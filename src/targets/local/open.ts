@@ -64,7 +64,7 @@ export async function openLocalTarget(
   options: { access?: Access; log?: Pick<Log, "warn">; hardLink?: typeof link } = {},
 ): Promise<MirrorTarget> {
   const { access: kind = "own", log, hardLink = link } = options;
-  if (kind === "own") await mkdir(dir, { recursive: true, mode: 0o700 });
+  if (kind === "own" || kind === "joint") await mkdir(dir, { recursive: true, mode: 0o700 });
   const root = await realpath(dir).catch(nullWhereMissing);
   if (root === null) {
     const when = kind === "former" ? "were kept before" : "are kept";

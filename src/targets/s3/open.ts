@@ -128,12 +128,13 @@ export async function openS3Target(
     const source = await openSource(file, about);
     try {
       sweepOnce();
-      if (about.again) await unfinished.clearName(name, signal);
+      if (about.again || about.isShared) await unfinished.clearName(name, signal);
       const held = about.replace ? null : await look(name, signal);
       if (held) return await compare(name, held, about, signal);
       const description = objectHeaders(config, about);
       const isThere = () => confirm(name, about, signal);
-      await upload({ name, source, description, pace: about.pace, confirm: isThere }, signal);
+      const { pace, isShared: inParts = false } = about;
+      await upload({ name, source, description, pace, inParts, confirm: isThere }, signal);
       await isThere();
       return "stored";
     } finally {
@@ -158,9 +159,11 @@ export async function openS3Target(
       const name = objectName(config.prefix, key);
       await inTurn(name, async () => {
         signal?.throwIfAborted();
+        // First: another relay's, which hangs, could end and bring the object back.
+        await unfinished.clearName(name, signal);
+        signal?.throwIfAborted();
         const command = new DeleteObjectCommand({ Bucket: bucket, Key: name });
         await send("DeleteObject", command, { signal }).catch(nullWhereMissing);
-        await unfinished.clearName(name, signal);
       });
     },
 

@@ -30,6 +30,8 @@ export type Upload = {
   description: ObjectHeaders;
   /** Called between parts. */
   pace?: About["pace"];
+  /** Also where it is small: an upload in parts can be ended by others until it is complete. */
+  inParts?: boolean;
   /** Rejects unless the object exists and is complete: asked where the deciding answer was lost. */
   confirm(): Promise<void>;
 };
@@ -134,7 +136,8 @@ export function createUploader(options: {
   }
 
   return async (upload, signal) => {
-    if (upload.source.bytes <= PART_SIZE) return putWhole(upload, signal);
+    const { bytes } = upload.source;
+    if (bytes === 0 || (bytes <= PART_SIZE && !upload.inParts)) return putWhole(upload, signal);
     signal.throwIfAborted();
     const id = await begin(upload);
     try {

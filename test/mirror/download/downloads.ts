@@ -39,6 +39,12 @@ export function memoryStore() {
       settled.push({ job: job.id, outcome });
       return { settled: true };
     },
+    /** Media that came to nothing at another relay. */
+    failed: new Set<string>(),
+    async reviveSpooled(mediumIds: string[]) {
+      for (const mediumId of mediumIds)
+        if (store.failed.delete(mediumId)) store.spooled.push({ mediumId, uploads: false });
+    },
     async isSpooled(mediumId: string) {
       return store.spooled.some((medium) => medium.mediumId === mediumId);
     },

@@ -349,6 +349,16 @@ test("a claim that was lost settles nothing, and leaves only what the store stil
   assert.deepEqual(await files(), ["med_2.file", "med_2.part.json"]);
 });
 
+test("a claim that was lost leaves the whole file of a film that came to nothing elsewhere, and that is taken up", async (t) => {
+  const { run, store, files } = await openDownloads(t);
+  store.lost = true;
+  store.failed.add("med_2");
+  const origin = await serve(t, give(film));
+  for (let round = 1; round <= 2; round++) assert.equal(await run(origin), null);
+  assert.deepEqual(await files(), ["med_2.file", "med_2.part.json"]);
+  assert.deepEqual(store.spooled, [{ mediumId: "med_2", uploads: false }]);
+});
+
 test("trouble of our own is tried again in ten seconds, is no failure, uses up no attempt and never expires", async (t) => {
   let requests = 0;
   const origin = await serve(t, (request, response) => {

@@ -147,6 +147,18 @@ test("a source that is gone or damaged is counted and named, and the others are 
   assert.equal(log.facts.filter(({ fact }) => fact === "copy not moved").length, 3);
 });
 
+test("what an earlier task could not move is forgotten when another one begins", async (t) => {
+  const { move, begin, store, ids, oldDir, task, clock } = await open(t, { v1: "gone", v2: "gone, too" });
+  for (const videoId of ["v1", "v2"]) await rm(join(oldDir, videoId, "video.mp4"));
+  assert.equal(await move(), "done");
+  await store.endRun(task, { total: 2, done: 0, failed: 0, error: null }, clock.now());
+  await store.forgetVideo("v1", clock.now());
+  const next = await begin();
+  assert.equal(await move({}, next), "done");
+  assert.deepEqual(await store.failedMoves(task.id, 9), []);
+  assert.deepEqual(await store.failedMoves(next.id, 9), [{ mediumId: ids.v2, error: "its copy is gone" }]);
+});
+
 test("a copy that is only in the new place any longer is found there: after a restore of an older database", async (t) => {
   const { move, store, ids, oldDir, newDir, targets, spoolDir } = await open(t, { v1: "one film" });
   const file = join(spoolDir, "test.part");

@@ -9,9 +9,17 @@ import {
   readResumeState,
   writeResumeState,
 } from "../../../src/mirror/spool/resume-state.ts";
-import { clearSpool, probeSpool, spoolPaths, sweepSpool, sweepUnwanted } from "../../../src/mirror/spool/spool.ts";
+import {
+  clearSpool,
+  probeSpool,
+  reviveAll,
+  spoolPaths,
+  sweepSpool,
+  sweepUnwanted,
+} from "../../../src/mirror/spool/spool.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { makePipe } from "../../support/pipe.ts";
+import { testClock } from "../../support/ports.ts";
 
 const begun: ResumeState = {
   ...newResumeState("x"),
@@ -137,13 +145,36 @@ test("a spool that cannot be written is found out, and all of a medium can be re
   await assert.rejects(probeSpool(spool, true), LocalFailure);
 });
 
-test("what another relay has ended is swept, and nothing of what is wanted, nor of a move", async (t) => {
+test("what another relay has ended is swept, and nothing of what is wanted or taken up, nor of a move", async (t) => {
   const spool = join(tempFolder(t), "spool");
   await mkdir(spool);
   await fill(spool, "ended", begun);
-  await fill(spool, "wanted", begun);
+  for (const id of ["wanted", "failed"]) await fill(spool, id, begun);
   await writeFile(spoolPaths(spool, "ended").moved, "half");
-  const before = (await readdir(spool)).filter((name) => name.startsWith("wanted"));
-  await sweepUnwanted({ isSpooled: async (id) => id === "wanted" }, spool);
+  const before = (await readdir(spool)).filter((name) => !name.startsWith("ended"));
+  const wanted = new Set(["wanted"]);
+  const store = {
+    isSpooled: async (id: string) => wanted.has(id),
+    reviveSpooled: async (ids: string[]) => {
+      if (ids.includes("failed")) wanted.add("failed");
+    },
+  };
+  await sweepUnwanted({ store, clock: testClock(), spoolDir: spool });
   assert.deepEqual((await readdir(spool)).sort(), ["ended.moved", ...before].sort());
+});
+
+test("of however many whole files there are, a bounded number is taken up in one transaction", async (t) => {
+  const spool = join(tempFolder(t), "spool");
+  await mkdir(spool);
+  const ids = Array.from({ length: 201 }, (_, nth) => `med_${nth}`);
+  for (const id of ids) await writeFile(spoolPaths(spool, id).file, "whole");
+  await writeFile(spoolPaths(spool, "begun").part, "half");
+  const asked: string[][] = [];
+  const store = { reviveSpooled: async (some: string[]) => void asked.push(some) };
+  await reviveAll({ store, clock: testClock(), spoolDir: spool });
+  assert.deepEqual(
+    asked.map(({ length }) => length),
+    [100, 100, 1],
+  );
+  assert.deepEqual(asked.flat().sort(), ids.sort());
 });

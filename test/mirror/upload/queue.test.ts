@@ -63,6 +63,18 @@ test("the target gets all that is known of the file", async (t) => {
   );
 });
 
+test("where several relays have the target, it is said with each put", async (t) => {
+  const at = await openCopies(t, {}, { isShared: true });
+  await at.bring("v1", "a film");
+  const given: unknown[] = [];
+  at.state.fault = async (_key, _file, { isShared }) => {
+    given.push(isShared);
+    return "stored";
+  };
+  await at.work("uploads");
+  assert.deepEqual(given, [true]);
+});
+
 test("a different second video gets a name of its own, also where the first one's would be free", async (t) => {
   const at = await openCopies(t);
   await at.bring("v1", "one");

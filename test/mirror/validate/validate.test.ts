@@ -6,6 +6,7 @@ import test, { after } from "node:test";
 import { InvalidContent } from "../../../src/mirror/errors.ts";
 import { nameRemainder, verifyMedia } from "../../../src/mirror/validate/validate.ts";
 import type { MediaKind } from "../../../src/model/medium.ts";
+import { computedMs } from "../../support/computing.ts";
 import { box, film, jpeg, moov, mp4, mp4IndexLast, mvhd, png, trak } from "../../support/media-bytes.ts";
 import { wholeOnly } from "../../support/whole.ts";
 
@@ -248,12 +249,12 @@ test("the duration is read from every form of the index, and not guessed where n
 });
 
 test("an index full of tiny boxes, or one that runs past its end, takes little time", async () => {
-  const started = performance.now();
+  const started = process.cpuUsage();
   const tiny = Buffer.alloc(8 * 300_000, box("free", 0));
   const full = box("moov", Buffer.concat([mvhd(9), trak(), tiny]));
   assert.equal((await verify(film(full, Buffer.alloc(10)), { duration: 9 })).suspect, null);
   const wild = Buffer.concat([Buffer.from([0x7f, 0xff, 0xff, 0xff]), Buffer.from("trak")]);
   const runsOut = box("moov", Buffer.concat([mvhd(9), trak(), wild]));
   assert.equal((await verify(film(runsOut, Buffer.alloc(10)), { duration: 9 })).suspect, null);
-  assert.ok(performance.now() - started < 10_000);
+  assert.ok(computedMs(started) < 20_000);
 });

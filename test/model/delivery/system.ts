@@ -43,6 +43,8 @@ export type View = {
 
 /** What a walk works with. Events and deliveries go by number, in order of their making. False: that makes no sense now. */
 export type DeliverySystem = {
+  /** Whether it can be put back to a backup. */
+  hasBackups: boolean;
   pass(to: number): void;
   setBack(by: number): Promise<void>;
   configure(endpoint: string, isConfigured: boolean): void;
@@ -86,6 +88,7 @@ const BODILESS = (startedAt: number): DeliveryOutcome => ({
 export function openModel(mistake: Mistake | null = null): DeliverySystem {
   const model = new DeliveryModel(ENDPOINTS, mistake);
   return {
+    hasBackups: true,
     pass: (to) => model.pass(to),
     setBack: async (by) => model.setBack(by),
     configure: (id, isConfigured) => model.configure(id, isConfigured),
@@ -215,6 +218,7 @@ export async function openStoreSystem(openStore: OpenStore): Promise<DeliverySys
   }
 
   return {
+    hasBackups: store.shared === null,
     pass: (to) => clock.set(to),
     async setBack(by) {
       clock.set(clock.now() - by);

@@ -149,9 +149,11 @@ class Walk {
         model.restart();
         return other.restart();
       case "backup":
+        if (!other.hasBackups) return;
         model.backup();
         return other.backup();
       case "restore": {
+        if (!other.hasBackups) return;
         // What is lost has taken numbers of its time, of which the backup knows nothing: a right clock is beyond them.
         this.#pass(this.#latest + MINUTE);
         const isDone = model.restore();

@@ -122,6 +122,7 @@ export async function openLife(options: LifeOptions): Promise<LocalLife> {
   /** A store that dies with the process. */
   function mortal(store: Store): Store {
     const get = (real: Store, verb: keyof Store) => {
+      if (verb === "shared") return real.shared;
       const work = real[verb] as (...given: unknown[]) => unknown;
       if (AT_ONCE.has(verb)) return work.bind(real);
       return (...given: unknown[]) => {

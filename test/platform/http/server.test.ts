@@ -50,14 +50,16 @@ test("closing answers what is under way, takes nothing new, and ends what takes 
     .get("/never", () => new Promise<Response>(() => {}));
   const listener = await listen(app, at, systemClock());
   const slow = send(listener.port, { method: "GET", path: "/slow" }, "");
-  const never = assert.rejects(send(listener.port, { method: "GET", path: "/never" }, ""));
+  const never = send(listener.port, { method: "GET", path: "/never" }, "");
   const answerNow = await waitFor(() => answer);
   const closed = listener.close(2_000);
   answerNow();
   assert.deepEqual([(await slow).status, (await slow).text], [200, "done"]);
+  // What connects before that is still taken.
+  for (let turns = 0; turns < 3; turns++) await new Promise((resolve) => setImmediate(resolve));
   await assert.rejects(send(listener.port, { method: "GET", path: "/slow" }, ""));
   await closed;
-  await never;
+  assert.deepEqual([(await never).status, JSON.parse((await never).text).error.code], [503, "store_unavailable"]);
 });
 
 test("a request that comes on a kept connection while the listener closes is answered, as its last", async () => {
@@ -112,6 +114,20 @@ test("a request that came on a kept connection while the loop was blocked is ans
   await closed;
   await waitFor(() => socket.closed);
   assert.match(socket.text, /^HTTP\/1.1 200 [\s\S]*took/);
+});
+
+test("connections that wait in the kernel when the listener closes are answered", async () => {
+  const listener = await listen(
+    new Hono().get("/", (c) => c.text("done")),
+    at,
+    systemClock(),
+  );
+  const asked = Array.from({ length: 60 }, () => send(listener.port, { method: "GET", path: "/" }, ""));
+  for (const one of asked) one.catch(() => {});
+  // The kernel has all of them, and the loop has taken a few.
+  for (let turns = 0; turns < 3; turns++) await new Promise((resolve) => setImmediate(resolve));
+  await listener.close(60_000);
+  for (const { status, text } of await Promise.all(asked)) assert.deepEqual([status, text], [200, "done"]);
 });
 
 test("a connection on which nothing comes any more is not waited for long", async () => {

@@ -160,6 +160,58 @@ test("jobs about different videos take as many round trips as the longest of the
   assert.deepEqual([second![0]! - first![0]!, third![0]! - first![0]!], [1, 2]);
 });
 
+test("what jobs about different videos ask alike is one statement, and each has its own answer", {
+  skip,
+}, async (t) => {
+  const { run, ask, read } = await open(t);
+  await ask("INSERT INTO rows (id, body) SELECT n, 'v' || n % 7 FROM generate_series(1, 30) AS n");
+  const OF = sql<[string, number], { id: number }>(
+    "SELECT id FROM rows WHERE body = ? AND id <= ? ORDER BY id DESC LIMIT 2",
+    ["text", "int8"],
+  );
+  const RENAME = sql<[string, number]>("UPDATE rows SET body = ? WHERE id = ?");
+  const texts: string[] = [];
+  const working = (nth: number) =>
+    about(`v${nth}`, async (tx) => {
+      const found = (await tx.all(OF, [`v${nth}`, 20])).map(({ id }) => id);
+      const id = 100 + nth;
+      add(tx, { id, body: "a'\"{}\\,NULL" });
+      // Comes behind what the same job has added.
+      if (nth % 2 === 0) tx.write(RENAME, [`changed ${id}`, id]);
+      add(tx, { id: id + 100, body: null });
+      return [found, (await tx.get(OF, [`changed ${id}`, id]))?.id, await tx.all(OF, ["nothing", id])];
+    });
+  const { results } = await run(
+    Array.from({ length: 11 }, (_, nth) => working(nth)),
+    {
+      asked: async (text) => void texts.push(text),
+    },
+  );
+  assert.deepEqual(
+    results.map((one) => (one as { value: unknown }).value),
+    Array.from({ length: 11 }, (_, nth) => {
+      const found = [nth, nth + 7, nth + 14].filter((id) => id > 0 && id <= 20 && nth < 7);
+      return [found.reverse().slice(0, 2), nth % 2 === 0 ? 100 + nth : undefined, []];
+    }),
+  );
+  const count = (pattern: RegExp) => texts.filter((text) => pattern.test(text)).length;
+  assert.equal(count(/ORDER BY id DESC/), 3, "one a round");
+  // Sixteen rows, and six that are added behind a change: four and two.
+  assert.equal(count(/^INSERT INTO rows/), 3);
+  assert.equal(count(/^UPDATE rows/), 6);
+  const added = sql<[], { body: string | null; n: number }>(
+    "SELECT left(body, 7) AS body, count(*) AS n FROM rows WHERE id >= 100 GROUP BY left(body, 7) ORDER BY left(body, 7)",
+  );
+  assert.deepEqual(
+    (await read((tx) => tx.all(added, []))).map(({ body, n }) => [body, n]),
+    [
+      ["a'\"{}\\,", 5],
+      ["changed", 6],
+      [null, 11],
+    ],
+  );
+});
+
 test("ids are given in the order in which jobs came, and a job that wants more than it has fails for that", {
   skip,
 }, async (t) => {
@@ -253,7 +305,7 @@ test("a transaction that fails while it draws its ids does not keep the lock of 
 
 test("what transactions of two kinds count at one time is counted in all", { skip }, async (t) => {
   const { run, ask } = await open(t);
-  const counting = async (tx: Tx) => tx.tally("received", "other", { isOk: true });
+  const counting = async (tx: Tx) => tx.tally("attempts", "cms", { isOk: true, ms: 7 });
   const isRead = Promise.withResolvers<void>();
   const isDone = Promise.withResolvers<void>();
   const first = run([about("v1", counting)], {

@@ -1,69 +1,17 @@
 import assert from "node:assert/strict";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { beginEpoch } from "../../../src/store/postgres/epoch/begin.ts";
 import { createRing } from "../../../src/store/postgres/epoch/ring.ts";
-import { openPostgresStore, type Way } from "../../../src/store/postgres/open.ts";
-import { settingsOf } from "../../../src/store/settings.ts";
-import { type Bench, bench, draft, plain, ready, remove } from "../../contracts/store.ts";
-import { configIn } from "../../support/config.ts";
-import { tempFolder } from "../../support/folder.ts";
-import { testClock, testPorts, testRandom } from "../../support/ports.ts";
-import { noPostgres, testDatabase } from "../../support/postgres.ts";
-import { byTimeOf, wireTo } from "../../support/postgres-store.ts";
+import { type Bench, draft, ready, remove, video } from "../../contracts/store.ts";
+import { testRandom } from "../../support/ports.ts";
+import { noPostgres } from "../../support/postgres.ts";
+import { found, openStores, warned } from "../../support/postgres-epochs.ts";
+import { wireTo } from "../../support/postgres-store.ts";
 import { waitFor } from "../../support/wait.ts";
 
 const skip = noPostgres;
 
-/** Stores on one database, by one clock; and what makes it look as if another server had taken over. */
-async function openStores(t: TestContext, count = 1) {
-  const { url, server, name } = await testDatabase(t);
-  const clock = testClock();
-  const ask = (text: string) => server.ask(text, name);
-  async function open(way = (wire: Way) => wire) {
-    const config = configIn(tempFolder(t), plain());
-    const ports = testPorts(clock);
-    const opening = { dataDir: config.dataDir, settings: settingsOf(config) };
-    const store = await openPostgresStore(opening, way(await wireTo(url)), byTimeOf(ports), { role: "relay" });
-    t.after(() => store.close());
-    return { ...bench(store, clock, config, () => Promise.reject(new Error("it is opened once"))), log: ports.log };
-  }
-  const stores: (Bench & { log: ReturnType<typeof testPorts>["log"] })[] = [];
-  for (let n = 0; n < count; n++) stores.push(await open());
-  async function cut(): Promise<void> {
-    const others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
-    const ended = (await ask(`SELECT pid, pg_terminate_backend(pid) ${others}`)).map(([pid]) => pid);
-    await waitFor(async () => (await ask(`SELECT 1 ${others} AND pid IN (${ended.join()})`)).length === 0);
-    // The end of a connection is heard in a turn of its own.
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  return {
-    ...{ stores, one: stores[0]!, clock, url, ask, open, cut },
-    /** All connections are lost, and the database is on another server. */
-    async takeOver() {
-      await ask("UPDATE meta SET value = 'another/00000001' WHERE name = 'server'");
-      await cut();
-    },
-    /** The database has lost all that is about a video. */
-    async lose(videoId: string) {
-      await ask(`DELETE FROM deliveries WHERE video IN (SELECT id FROM videos WHERE video_id = '${videoId}');
-        DELETE FROM media WHERE video IN (SELECT id FROM videos WHERE video_id = '${videoId}');
-        DELETE FROM events WHERE video IN (SELECT id FROM videos WHERE video_id = '${videoId}');
-        DELETE FROM videos WHERE video_id = '${videoId}'`);
-    },
-  };
-}
-
-/** Waits until an event is there; time passes, for what tries again. */
-const found = ({ store, clock }: Bench, id: string) =>
-  waitFor(async () => {
-    await clock.advance(10);
-    return store.event(id);
-  });
-
 const tagOf = (id: string) => id.slice(-6);
-const warned = ({ log }: { log: { facts: { fact: string }[] } }, what: RegExp) =>
-  log.facts.filter(({ fact }) => what.test(fact)).length;
-
 test("on another server an epoch begins, once for all relays, before anything is read or written there", {
   skip,
 }, async (t) => {
@@ -300,6 +248,53 @@ test("what was forgotten is not brought back", { skip }, async (t) => {
   await assert.rejects(one.store.event(id), { code: "not_found" });
 });
 
+test("a name that was given is forgotten a day later, where its event was pruned by then", { skip }, async (t) => {
+  const { stores, one, clock, ask, cut, lose } = await openStores(t, 2);
+  const ids: string[] = [];
+  for (const name of ["v1", "v2"]) ids.push((await one.post(ready(name))).id);
+  for (const name of ["v1", "v2"]) await lose(name);
+  await cut();
+  for (const id of ids) await found(one, id);
+  const named = () => ask("SELECT name FROM given_names");
+  await waitFor(async () => (await named()).length === 2);
+  await lose("v1");
+  const turn = async (ms: number) => {
+    await clock.advance(ms);
+    // Old rows are looked for after a commit.
+    await stores[1]!.post(draft("v3"));
+  };
+  await turn(23 * 3_600_000);
+  await ask("SELECT 1");
+  assert.equal((await named()).length, 2);
+  await turn(2 * 3_600_000);
+  await waitFor(async () => (await named()).length === 1);
+  for (const { store } of stores) {
+    assert.equal((await store.event(ids[1]!)).id, ids[1]);
+    await assert.rejects(store.event(ids[0]!), { code: "not_found" });
+  }
+});
+
+test("no relay counts as gone within two minutes of a new epoch", { skip }, async (t) => {
+  const { stores, one, clock, takeOver } = await openStores(t, 2);
+  const note = { host: "here", version: "1.0.0", config: "abc", mirrors: true, startedAt: 0 };
+  await one.store.noteRelay(note);
+  await one.post(video("v1", "https://a.example/1.mp4"));
+  const [job] = await one.download();
+  await one.spool(job!);
+  await clock.advance(3_600_000);
+  await takeOver();
+  await one.store.epoch();
+  const [, other] = stores;
+  assert.deepEqual(await other!.store.takeOver(), []);
+  await clock.advance(119_999);
+  assert.deepEqual(await other!.store.takeOver(), []);
+  await clock.advance(1);
+  assert.deepEqual(
+    (await other!.store.takeOver()).map(({ mediumId }) => mediumId),
+    [job!.mediumId],
+  );
+});
+
 test("after a new epoch of a database that no relay has seen for ten minutes, tasks are canceled and logins end", {
   skip,
 }, async (t) => {
@@ -380,4 +375,22 @@ test("acknowledgements are given up when they are old, or when they are too many
   assert.deepEqual(names(), ["evt_10"]);
   for (let n = 0; n < 5_000; n++) ring.add(entry(100 + n));
   assert.equal(ring.all().length, 19);
+});
+
+test("a login of the dashboard that had ended, and a link that was used, do not come back with another server", {
+  skip,
+}, async (t) => {
+  const { one, clock, keep, loseSince, takeOver } = await openStores(t);
+  const expiresAt = clock.now() + 3_600_000;
+  const login = { token: "admin", mark: "m", expiresAt };
+  await one.store.beginSession({ ...login, hash: "session", address: "127.0.0.1", createdAt: clock.now() });
+  await one.store.offerLogin({ ...login, hash: "link" });
+  await keep();
+  await one.store.endSession("session");
+  assert.notEqual(await one.store.takeLogin("link"), null);
+  await loseSince();
+  assert.notEqual(await one.store.session("session"), null);
+  await takeOver();
+  assert.equal(await one.store.session("session"), null);
+  assert.equal(await one.store.takeLogin("link"), null);
 });

@@ -117,6 +117,37 @@ test("a file is uploaded by the relay that has it, and when that is gone it is d
   assert.deepEqual(await other.store.takeOver(), [], "its own is not taken");
 });
 
+test("an upload whose lease is over settles nothing: another relay may have emptied the place where it was put", {
+  skip,
+}, async (t) => {
+  const { relays, clock } = await openRelays(t, 2);
+  const [one, other] = relays as [Bench, Bench];
+  await Promise.all(relays.map(({ store }) => store.noteRelay(NOTE)));
+  const target = await one.store.targetId({ type: "local", dir: "/media" });
+  const place = { target, key: "v1/video.mp4" };
+  await one.post(video("v1", "https://a.example/1.mp4"));
+  await one.spool((await one.download())[0]!);
+  assert.equal(await one.store.placeUpload((await one.upload())[0]!, place), true);
+  await clock.advance(2 * MINUTE + SECOND);
+  await other.store.noteRelay(NOTE);
+  assert.equal((await other.store.takeOver()).length, 1);
+  await other.spool((await other.download())[0]!);
+  const [upload] = await other.upload();
+  assert.equal(await other.store.placeUpload(upload!, place), true);
+  assert.deepEqual(await one.deletions(), []);
+
+  await clock.advance(2 * MINUTE);
+  const [deletion] = await one.deletions();
+  assert.equal(deletion!.copy!.key, place.key);
+  const end = { is: "mirrored", ...place } as const;
+  assert.equal(await other.store.renew(upload!, MINUTE), false);
+  assert.deepEqual(await other.store.settleUpload(upload!, end, clock.now()), { settled: false });
+  await one.store.settleDeletion(deletion!, { is: "deleted" }, clock.now());
+  const [again] = await other.upload();
+  assert.equal(again!.mediumId, upload!.mediumId);
+  assert.deepEqual(await other.store.settleUpload(again!, end, clock.now()), { settled: true });
+});
+
 test("a relay is not waited for as long where the link dies soon, and for a day where it is dead", {
   skip,
 }, async (t) => {

@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { DeliveryJob } from "../../../src/model/delivery.ts";
 import { openPostgresStore, type Way } from "../../../src/store/postgres/open.ts";
+import { LOCK } from "../../../src/store/postgres/schema/locks.ts";
 import { CommitInDoubt } from "../../../src/store/postgres/wire/errors.ts";
 import type { Wire } from "../../../src/store/postgres/wire/open.ts";
 import { settingsOf } from "../../../src/store/settings.ts";
 import { type Bench, plain, ready, remove, video } from "../../contracts/store.ts";
-import { configIn } from "../../support/config.ts";
+import { configIn, endpoint } from "../../support/config.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { answered } from "../../support/outcomes.ts";
 import { testPorts } from "../../support/ports.ts";
@@ -201,6 +202,63 @@ test("copies of one video are worked on by one store at a time, each by the one 
   assert.deepEqual([next!.videoId, next!.isSecond], ["v1", true]);
 });
 
+test("the copies of a video of which one store moves one are left alone by others, and it waits for what they are at", {
+  skip,
+}, async (t) => {
+  const { stores, clock } = await openStores(t, 2);
+  const [one, other] = stores as [Bench, Bench];
+  await one.post(video("v1", "https://h/a.mp4"));
+  const [first] = await one.download();
+  await one.settle(first!, "v1/video.mp4");
+  await other.post(video("v1", "https://h/b.mp4"));
+  await other.spool((await other.download())[0]!);
+  const { store } = one;
+  const from = await store.targetId({ type: "local", dir: "/media" });
+  const to = await store.targetId({ type: "local", dir: "/other" });
+  const { id } = await store.createRun({ verb: "move", options: {}, by: "test" }, clock.now());
+  const task = (await store.claimTask({ id, now: clock.now(), leaseFor: 20_000 })).job!;
+  const key = "v1/video.mp4";
+  const copy = { mediumId: first!.mediumId, from: { target: from, key, sha256: "ab" } };
+  const place = async () => (await store.placeMove(task, { ...copy, to: { target: to, key } }, clock.now())).is;
+
+  assert.equal(await place(), "placed");
+  assert.deepEqual(await other.upload(), []);
+  await store.settleMove(task, copy, { is: "later" }, clock.now());
+  const [upload] = await other.upload();
+  assert.ok(upload, "it is not at it any longer");
+  assert.equal(await place(), "busy");
+  assert.equal(await other.store.renew(upload, 0), true);
+  assert.equal(await place(), "placed");
+  assert.deepEqual(await other.upload(), []);
+  await clock.advance(20_000);
+  assert.equal((await other.upload()).length, 1, "the lease of its task is over");
+  assert.equal(await place(), "busy");
+});
+
+test("a copy is moved beside transactions about other videos", { skip }, async (t) => {
+  const { stores, clock, url } = await openStores(t, 1);
+  const [{ store, post, download, settle }] = stores as [Bench];
+  for (const id of ["v1", "v2"]) await post(video(id, `https://h/${id}.mp4`));
+  for (const job of await download()) await settle(job, `${job.videoId}/video.mp4`);
+  const from = await store.targetId({ type: "local", dir: "/media" });
+  const to = await store.targetId({ type: "local", dir: "/other" });
+  const { id } = await store.createRun({ verb: "move", options: {}, by: "test" }, clock.now());
+  const task = (await store.claimTask({ id, now: clock.now(), leaseFor: 20_000 })).job!;
+  const key = "v1/video.mp4";
+  const [medium] = (await store.video("v1")).media;
+  const copy = { mediumId: medium!.id, from: { target: from, key, sha256: "ab" } };
+  const place = { target: to, key };
+  const wire = await wireTo(url);
+  t.after(() => wire.close());
+  await wire.transaction(async (transaction) => {
+    await transaction.query({ name: "", text: `SELECT pg_advisory_xact_lock_shared(${LOCK.all}, 0)`, values: [] });
+    await transaction.query({ name: "", text: "SELECT hold_videos(ARRAY['v2'])", values: [] });
+    assert.equal((await passing(clock, store.placeMove(task, { ...copy, to: place }, clock.now()))).is, "placed");
+    const moved = { is: "moved", to: place, deleteAt: null } as const;
+    assert.equal((await passing(clock, store.settleMove(task, copy, moved, clock.now()))).is, "moved");
+  });
+});
+
 test("failures that two stores see at once open an endpoint's breaker as if one had seen them", { skip }, async (t) => {
   const { stores, clock } = await openStores(t, 2, { input: plain({ concurrency: 99, retry: ["1h"] }) });
   const [one, other] = stores as [Bench, Bench];
@@ -275,6 +333,35 @@ test("a reader of the feed that pauses while one store draws its ids and another
     rest.events.map(({ event }) => event.id),
     [earlier, late.id],
   );
+});
+
+test("a retry of a notice about no video, which another store is just about to claim, finds it claimed", {
+  skip,
+}, async (t) => {
+  // It has read the notice, and asks for its lock, or writes.
+  const [claimer, operator] = [pausing("COMMIT"), pausing(/^UPDATE deliveries|^SELECT CASE WHEN pg_try_advisory/)];
+  const reader = endpoint("ops", { events: ["relay.*"], send: "immediately" });
+  const input = { endpoints: [endpoint("cms"), reader] };
+  const wire = (real: Wire, nth: number) => (nth === 0 ? claimer : operator).wire(real);
+  const { stores } = await openStores(t, 2, { input, wire });
+  const [one, other] = stores as [Bench, Bench];
+  await one.store.pauseEndpoint("cms", "nightly", one.clock.now());
+  const [notice] = await one.store.deliveries({ limit: 9 });
+  const isClaimed = claimer.begin();
+  const claiming = one.claim(30_000, "ops");
+  await isClaimed;
+  const isAsking = operator.begin();
+  const refused = assert.rejects(
+    other.store.retryDelivery(notice!.id, other.clock.now()),
+    /is being attempted right now/,
+  );
+  await isAsking;
+  claimer.goOn();
+  const [job] = await claiming;
+  operator.goOn();
+  await refused;
+  assert.equal((await one.store.delivery(notice!.id)).state, "running");
+  assert.equal((await one.deliver(job!)).state, "delivered");
 });
 
 /** A wire on which the answer to a COMMIT is lost, once after `begin` is called. */
@@ -366,4 +453,31 @@ test("a database that is another program's is refused, and its connections are c
     wire.transaction(async () => {}),
     /the store is closed/,
   );
+});
+
+test("a clock of the database that was set back moves what is due once, whichever relays notice it", {
+  skip,
+}, async (t) => {
+  const HOUR = 3_600_000;
+  const { stores, clock, ask } = await openStores(t, 3);
+  const [one, other, late] = stores as [Bench, Bench, Bench];
+  await one.post(remove("v1"));
+  const [job] = await one.claim();
+  await one.fail(job!);
+  const due = async () => Number((await ask("SELECT due FROM deliveries"))[0]![0]);
+  const wait = (await due()) - clock.now();
+  await ask(`INSERT INTO nodes VALUES ('a', 'gone', '1', '', 0, 0, ${clock.now()})`);
+  clock.set(clock.now() - HOUR);
+  // Each measures it a little differently.
+  await Promise.all([one.store.bringForward(HOUR, clock.now()), other.store.bringForward(HOUR + 200, clock.now())]);
+  assert.ok(Math.abs((await due()) - clock.now() - wait) <= 200);
+  await late.store.bringForward(HOUR - 200, clock.now());
+  assert.ok(Math.abs((await due()) - clock.now() - wait) <= 200);
+  assert.equal(await late.store.seenAt(clock.now()), 0);
+  assert.ok((await one.store.relays()).every(({ seenAt }) => seenAt <= clock.now()));
+  // Once more, also by one that has just begun.
+  clock.set(clock.now() - 2 * HOUR);
+  await late.store.bringForward(2 * HOUR, clock.now());
+  await one.store.bringForward(2 * HOUR, clock.now());
+  assert.ok(Math.abs((await due()) - clock.now() - wait) <= 400);
 });

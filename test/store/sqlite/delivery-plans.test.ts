@@ -15,12 +15,22 @@ const EXPECTED: [RegExp, string[]][] = [
   // Lanes.
   [/aside = 0 ORDER BY event, id LIMIT 1/, [`${SEARCH} INDEX deliveries_head (video=? AND endpoint=?)`]],
   [
-    /^SELECT \* FROM deliveries WHERE video = .* AND state IN/,
+    /^SELECT id FROM deliveries WHERE video = .* AND state IN/,
     [`${SEARCH} INDEX deliveries_running (video=? AND endpoint=?)`],
   ],
+  [
+    /AS has_others/,
+    [
+      "SEARCH d USING INTEGER PRIMARY KEY (rowid=?)",
+      "SEARCH p USING PRIMARY KEY (id=?) LEFT-JOIN",
+      "SEARCH o USING INDEX deliveries_lane (video=? AND endpoint=?)",
+      "SEARCH meta USING PRIMARY KEY (name=?)",
+      "SEARCH meta USING PRIMARY KEY (name=?)",
+    ],
+  ],
   [/SET due = coalesce\(turn_at, .* AND aside = 1/, [`${SEARCH} INDEX deliveries_passed (video=? AND endpoint=?)`]],
-  [/SET due = CASE WHEN hint >= due/, [`${SEARCH} INDEX deliveries_due (endpoint=? AND due>?)`]],
-  [/SET turn_at = CASE WHEN hint >= turn_at/, [`${SEARCH} INDEX deliveries_turn (endpoint=? AND turn_at>?)`]],
+  [/^SELECT id, video, due AS at/, [`${SEARCH} INDEX deliveries_due (endpoint=? AND due>?)`]],
+  [/^SELECT id, video, turn_at AS at/, [`${SEARCH} INDEX deliveries_turn (endpoint=? AND turn_at>?)`]],
   // Claims and probes.
   [
     /^SELECT \* FROM deliveries WHERE endpoint = \S+ AND due <= \S+ ORDER BY due, id LIMIT/,

@@ -16,6 +16,7 @@ function open(t: TestContext) {
   const db = new Database(join(tempFolder(t), "x.db"));
   t.after(() => db.close());
   db.exec("CREATE TABLE rows (id INTEGER PRIMARY KEY, body TEXT) STRICT");
+  db.exec("CREATE TABLE others (id INTEGER PRIMARY KEY, rows INTEGER) STRICT");
   const counted: string[] = [];
   const sums = {
     add: (_: number, kind: string, label: string) => void counted.push(`${kind} ${label}`),
@@ -154,8 +155,40 @@ test("rows that jobs about several videos add are written by one statement, befo
   const counts = write(count);
   await Promise.all([...adds, writeOf("v1", async (tx) => add(tx, { id: 99, body: "x" }))]);
   assert.equal(await counts, 11);
-  const written = prepared.filter((text) => text.startsWith("INSERT")).map((text) => text.match(/\(\?/g)!.length);
-  assert.deepEqual(written, [8, 2, 1], "all of the first eleven, and the last again by the statement for one");
+  assert.deepEqual(added(prepared), [8, 2, 1], "all of the first eleven, and the last again by the statement for one");
+});
+
+/** How many rows each statement has added. */
+const added = (prepared: string[]) =>
+  prepared.filter((text) => text.startsWith("INSERT")).map((text) => text.match(/\(\?/g)!.length);
+
+test("rows wait past statements about other tables, and are there for those that name theirs, however they do", async (t) => {
+  const { writeOf, prepared } = open(t);
+  const seen: unknown[] = [];
+  const look = (video: string, id: number, text: string) =>
+    writeOf(video, async (tx) => {
+      add(tx, { id, body: "x" });
+      seen.push(((await tx.get(sql<[], { n: unknown }>(text), [])) ?? { n: null }).n);
+    });
+  await Promise.all([
+    ...[0, 1, 2, 3].map((id) => look(`v${id}`, id, "SELECT count(*) AS n, sum(rows) AS rows FROM others")),
+    look("v4", 4, "SELECT (SELECT count(*)\n FROM rows) AS n"),
+    look("v5", 5, "SELECT r.id AS n FROM others o RIGHT JOIN rows r ON r.id = o.id WHERE r.id = 5"),
+    look("v6", 6, "SELECT r.id AS n FROM others o, rows r WHERE r.id = 6"),
+    look("v7", 7, "UPDATE rows SET body = 'y' WHERE id = 7 RETURNING id AS n"),
+    look("v8", 8, "DELETE FROM rows WHERE id = 8 RETURNING id AS n"),
+  ]);
+  assert.deepEqual(seen, [0, 0, 0, 0, 5, 5, null, 7, 8]);
+  assert.deepEqual(added(prepared), [2, 1]);
+});
+
+test("of rows that are added once more in one commit the last one stays", async (t) => {
+  const { writeOf, read, prepared } = open(t);
+  const put = insert("rows", ["id", "body"], "ON CONFLICT (id) DO UPDATE SET body = excluded.body");
+  await Promise.all(["a", "b"].map((body, at) => writeOf(`v${at}`, async (tx) => put(tx, { id: 1, body }))));
+  const all = sql<[], { id: number; body: string }>("SELECT * FROM rows");
+  assert.deepEqual(await read((tx) => tx.all(all, [])), [{ id: 1, body: "b" }]);
+  assert.deepEqual(added(prepared), [2]);
 });
 
 test("a row that cannot be added fails its own job, and no other of its commit", async (t) => {

@@ -1,3 +1,4 @@
+import type { Reading } from "../../../src/platform/net/exchange.ts";
 import type { Outbound } from "../../../src/platform/net/outbound.ts";
 import type { Clock } from "../../../src/ports.ts";
 
@@ -68,7 +69,7 @@ export function simApp({ clock, weather }: { clock: Clock; weather: Weather }): 
       const isOver = allowed !== null && [...inFlight].filter((each) => !before.has(each)).length > allowed;
       if (isEarly || isOver) app.tooMany++;
       try {
-        const { status, headers = {}, drip } = await answer(reply, signal);
+        const { status, headers = {}, drip } = await answer(reply, signal, reading);
         if (status < 300) {
           app.taken.push({ videoId, sequence: relay.sequence, at: clock.now() });
           if (allowed !== null && !isOpen) allowed *= 2;
@@ -82,19 +83,30 @@ export function simApp({ clock, weather }: { clock: Clock; weather: Weather }): 
     },
   };
 
-  function answer(reply: Reply, signal: AbortSignal): Promise<Exclude<Reply, string | { error: string }>> {
+  function answer(
+    reply: Reply,
+    signal: AbortSignal,
+    { within = () => () => {} }: Reading,
+  ): Promise<Exclude<Reply, string | { error: string }>> {
     return new Promise((resolve, reject) => {
       const cancel = reply === "hang" ? () => {} : clock.after(LATENCY, end);
+      const endTime = within(giveUp);
+      const abort = () => giveUp(signal.reason);
       signal.addEventListener("abort", abort, { once: true });
-      function end(): void {
+      function settle(): void {
         signal.removeEventListener("abort", abort);
+        endTime();
+      }
+      function end(): void {
+        settle();
         if (typeof reply === "string") return;
         if ("status" in reply) resolve(reply);
         else reject(Object.assign(new Error(`it failed: ${reply.error}`), { code: reply.error }));
       }
-      function abort(): void {
+      function giveUp(why: Error): void {
         cancel();
-        reject(signal.reason);
+        settle();
+        reject(why);
       }
     });
   }

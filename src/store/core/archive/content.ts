@@ -4,14 +4,21 @@ import * as deliveries from "../deliveries/lists.ts";
 import * as erasures from "../events/erasures.ts";
 import * as events from "../events/events.ts";
 import * as retained from "../retention/retained.ts";
+import { rowsOf } from "../rows/merge.ts";
 import { sql, type Tx } from "../tx.ts";
 import { isSafe, revisionOf } from "./marks.ts";
 import { deliveriesOf } from "./release.ts";
 
 // What is written of an event.
 
-/** Rows of the queue that are looked at for one piece. */
-const ROWS = 200;
+/** Rows of the queue that are looked at for one piece, all of them together. */
+const ROWS = 100;
+
+/** Bytes of what comes to an event that are read with it, where many events are: the rest of it is read by itself. */
+const LITTLE = 2 ** 16;
+
+/** Deliveries of one event that are read at once. */
+const AT_ONCE = 8;
 
 /** What a row counts for beside its bytes: of many small ones, too, a piece holds few. */
 const PER_ROW = 500;
@@ -20,6 +27,7 @@ type Row = { video: number; body: Uint8Array | null };
 type Repetition = { id: number; received_at: number; source: string; body: Uint8Array | null };
 
 const ROW = sql<[number], Row>("SELECT video, body FROM events WHERE id = ?");
+const SIZES = { select: "SELECT id, length(body) AS bytes FROM events", column: "id" };
 const NEXT_DUPLICATE = sql<[number, number], Repetition>(
   "SELECT id, received_at, source, body FROM duplicates WHERE event = ? AND id > ? ORDER BY id LIMIT 1",
 );
@@ -32,22 +40,41 @@ export async function piece(
 ): Promise<{ events: ArchivedEvent[]; done: string[]; next: QueuePlace | null }> {
   const from = after === null ? 0 : tx.ids.read("evt", after);
   const rows = await retained.dueBehind(tx, "archive", day + 1, { since: day, id: from }, ROWS);
+  const some = await firstOf(tx, rows, bytes);
+  const each = Math.min(bytes, Math.max(LITTLE, bytes / some.length));
+  const contents = await Promise.all(
+    some.map(async ({ id }) => ((await isSafe(tx, id)) ? "safe" : contentOf(tx, id, each))),
+  );
   const found: ArchivedEvent[] = [];
   const done: string[] = [];
   let left = bytes;
-  for (const { id } of rows) {
-    const name = tx.ids.show("evt", id);
-    if (await isSafe(tx, id)) done.push(name);
+  for (const [at, content] of contents.entries()) {
+    const name = tx.ids.show("evt", some[at]!.id);
+    if (content === "safe") done.push(name);
     else {
-      const content = await contentOf(tx, id, bytes);
       if (content !== null) found.push(content.event);
       left -= content?.size ?? 0;
     }
     if (left <= 0) return { events: found, done, next: { day, after: name } };
   }
-  const last = rows.at(-1);
-  const next = last === undefined || rows.length < ROWS ? null : { day, after: tx.ids.show("evt", last.id) };
+  const last = some.at(-1);
+  const isMore = some.length < rows.length || rows.length === ROWS;
+  const next = last === undefined || !isMore ? null : { day, after: tx.ids.show("evt", last.id) };
   return { events: found, done, next };
+}
+
+/** The first of these: as many as have about this number of bytes in their bodies; one at least. */
+async function firstOf(tx: Tx, rows: retained.Row[], bytes: number): Promise<retained.Row[]> {
+  const ids = rows.map(({ id }) => id);
+  const sizes = new Map(
+    (await rowsOf<{ id: number; bytes: number | null }>(tx, SIZES, ids)).map((row) => [row.id, row.bytes ?? 0]),
+  );
+  let before = 0;
+  return rows.filter(({ id }) => {
+    const isWanted = before < bytes;
+    before += sizes.get(id) ?? 0;
+    return isWanted;
+  });
 }
 
 /** Null: it is being erased. `size`: about its bytes. */
@@ -93,11 +120,14 @@ async function restOf(
     place.duplicate = row.id;
     row = await tx.get(NEXT_DUPLICATE, [id, place.duplicate]);
   }
-  for (; place.delivery < sent.length; place.delivery++) {
-    if (size >= bytes) return { rest: { ...rest, next: place }, size };
-    const one = await deliveries.show(tx, tx.ids.show("dlv", sent[place.delivery]!.id));
-    rest.deliveries.push(one);
-    size += one.attemptLog.reduce((sum, { response }) => sum + PER_ROW + (response?.length ?? 0), PER_ROW);
+  while (place.delivery < sent.length) {
+    const some = sent.slice(place.delivery, place.delivery + AT_ONCE);
+    for (const one of await Promise.all(some.map(({ id }) => deliveries.show(tx, tx.ids.show("dlv", id))))) {
+      if (size >= bytes) return { rest: { ...rest, next: place }, size };
+      rest.deliveries.push(one);
+      size += one.attemptLog.reduce((sum, { response }) => sum + PER_ROW + (response?.length ?? 0), PER_ROW);
+      place.delivery++;
+    }
   }
   return { rest, size };
 }

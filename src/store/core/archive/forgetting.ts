@@ -50,16 +50,19 @@ export async function next(
   return { part: await partOf(row.part), videoIds: videos.map(({ video_id }) => video_id) };
 }
 
+/** The names of the videos that the part is still to lose. */
+export const namesOf = async (tx: Tx, part: number) => (await tx.all(VIDEOS, [part])).map(({ video_id }) => video_id);
+
 /** Nothing of these videos is in the part any longer. */
 export async function end(tx: Tx, part: number, videoIds: string[]): Promise<void> {
-  for (const { id, video_id } of await tx.all(VIDEOS, [part])) {
-    if (videoIds.includes(video_id)) await endOne(tx, part, { id, video_id });
-  }
+  const wanted = new Set(videoIds);
+  const videos = (await tx.all(VIDEOS, [part])).filter(({ video_id }) => wanted.has(video_id));
+  await Promise.all(videos.map((video) => endOne(tx, part, video)));
 }
 
 /** The part is gone. */
 export async function endAll(tx: Tx, part: number): Promise<void> {
-  for (const video of await tx.all(VIDEOS, [part])) await endOne(tx, part, video);
+  await Promise.all((await tx.all(VIDEOS, [part])).map((video) => endOne(tx, part, video)));
 }
 
 async function endOne(tx: Tx, part: number, { id, video_id }: { id: number; video_id: string }): Promise<void> {

@@ -112,16 +112,18 @@ export async function fill(
 ): Promise<void> {
   await hold(tx, archivist, now);
   const { id } = await rowOf(tx, part);
-  for (const one of events) {
-    const event = tx.ids.read("evt", one.id);
-    const row = await tx.get(EVENT, [event]);
-    mark(tx, event, id, one.revision);
-    if (row === undefined || row.video === 0) continue;
-    tx.write(OF_VIDEO, [row.video, id]);
-    // It was read before its video was erased, or while that began.
-    const isErased = row.isEmpty === 1 || (await erasures.covers(tx, { video: row.video, event }));
-    if (isErased) forgetting.plan(tx, row.video, id);
-  }
+  await Promise.all(
+    events.map(async (one) => {
+      const event = tx.ids.read("evt", one.id);
+      const row = await tx.get(EVENT, [event]);
+      mark(tx, event, id, one.revision);
+      if (row === undefined || row.video === 0) return;
+      tx.write(OF_VIDEO, [row.video, id]);
+      // It was read before its video was erased, or while that began.
+      const isErased = row.isEmpty === 1 || (await erasures.covers(tx, { video: row.video, event }));
+      if (isErased) forgetting.plan(tx, row.video, id);
+    }),
+  );
 }
 
 export async function keep(tx: Tx, part: string, file: ArchiveFile, archivist: Archivist, now: number): Promise<void> {
@@ -167,6 +169,11 @@ export async function strays(tx: Tx, by: string): Promise<StrayFile[]> {
     ...{ key, place: JSON.parse(place) as ArchivePlace },
     part: part === null ? null : tx.ids.show("arc", part),
   }));
+}
+
+/** The names of the videos whose erasure ends where the part of this file goes. */
+export async function videosErasedFrom(tx: Tx, { part }: StrayFile): Promise<string[]> {
+  return part === null ? [] : forgetting.namesOf(tx, tx.ids.find("arc", part));
 }
 
 /** Its part goes first, in pieces: as long as it is there its file is known. */

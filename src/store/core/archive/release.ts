@@ -22,15 +22,17 @@ export async function deliveriesOf(tx: Tx, event: number): Promise<Settled[]> {
 
 export async function release(tx: Tx, events: number[], now: number): Promise<void> {
   const reached = await reaches.read(tx);
-  for (const event of events) {
-    const queued = await queueRow(tx, event);
-    if (queued === null) continue;
-    retained.drop(tx, queued);
-    // At 0: it was due once, and what is not due after all is put off then.
-    if (event <= reached.bodies) retained.keep(tx, "body", 0, event);
-    for (const { id, settled_at } of await deliveriesOf(tx, event))
-      if (id <= reached.attempts) retained.keep(tx, "attempts", settled_at ?? now, id);
-  }
+  await Promise.all(
+    events.map(async (event) => {
+      const [queued, sent] = await Promise.all([queueRow(tx, event), deliveriesOf(tx, event)]);
+      if (queued === null) return;
+      retained.drop(tx, queued);
+      // At 0: it was due once, and what is not due after all is put off then.
+      if (event <= reached.bodies) retained.keep(tx, "body", 0, event);
+      for (const { id, settled_at } of sent)
+        if (id <= reached.attempts) retained.keep(tx, "attempts", settled_at ?? now, id);
+    }),
+  );
 }
 
 /** The same for the first of the queue, where nothing is archived any longer; returns whether there may be more. */

@@ -1,6 +1,7 @@
 import type { Restored } from "../../../model/archive.ts";
 import * as erasures from "../events/erasures.ts";
 import * as retained from "../retention/retained.ts";
+import { inLanes } from "../rows/named.ts";
 import { idAt } from "../rows/paging.ts";
 import { sql, type Tx } from "../tx.ts";
 import * as forgetting from "./forgetting.ts";
@@ -28,7 +29,10 @@ export async function restore(
   { part, since }: Wish,
 ): Promise<Restored> {
   const counts: Restored = { restored: 0, present: 0, unknown: 0, erased: 0 };
-  for (const { id, body } of events) counts[await restoreOne(tx, tx.ids.find("evt", id), body, { part, since })]++;
+  const restoreIt = ({ id, body }: (typeof events)[number]) =>
+    restoreOne(tx, tx.ids.find("evt", id), body, { part, since });
+  const each = await inLanes(tx, events, ({ id }) => id, restoreIt);
+  for (const what of each) counts[what]++;
   return counts;
 }
 

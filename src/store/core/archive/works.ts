@@ -2,8 +2,9 @@ import type { ArchiveState, ArchiveVerbs } from "../../archive/verbs.ts";
 import type { Work } from "../../verbs.ts";
 import * as retained from "../retention/retained.ts";
 import * as meta from "../rows/meta.ts";
+import { videosOf } from "../rows/named.ts";
 import { ALL } from "../rows/paging.ts";
-import { job, sql, type Tx } from "../tx.ts";
+import { aboutSome, apart, job, sql, type Tx } from "../tx.ts";
 import * as content from "./content.ts";
 import * as forgetting from "./forgetting.ts";
 import * as parts from "./parts.ts";
@@ -24,29 +25,35 @@ const BY_ID = sql<[number], parts.PartRow>("SELECT * FROM archive_parts WHERE id
 export const archiveWorks: ArchiveWorks = {
   beginPart: {
     answer: ({ from }) => job(async (tx) => ((await parts.nextQueued(tx, from)) === null ? null : undefined)),
-    run: (wish, now) => job((tx) => parts.begin(tx, wish, now)),
+    run: (wish, now) => keeping((tx) => parts.begin(tx, wish, now)),
   },
   archivePiece: (from, bytes) => job((tx) => content.piece(tx, from, bytes)),
   archiveRest: (from, bytes) => job((tx) => content.rest(tx, from, bytes)),
-  markArchived: (part, events, archivist, now) => job((tx) => parts.fill(tx, part, events, archivist, now)),
-  keepPart: (part, file, archivist, now) => job((tx) => parts.keep(tx, part, file, archivist, now)),
+  markArchived: (part, events, archivist, now) =>
+    ofEvents(events, (tx) => parts.fill(tx, part, events, archivist, now)),
+  keepPart: (part, file, archivist, now) => keeping((tx) => parts.keep(tx, part, file, archivist, now)),
   releaseArchived: (ids, now) =>
-    job((tx) =>
+    keeping((tx) =>
       release(
         tx,
         ids.map((id) => tx.ids.read("evt", id)),
         now,
       ),
     ),
-  holdArchive: (archivist, now) => job((tx) => parts.hold(tx, archivist, now)),
+  holdArchive: (archivist, now) => keeping((tx) => parts.hold(tx, archivist, now)),
   strayFiles: (by) => job((tx) => parts.strays(tx, by)),
-  dropFile: (file) => job((tx) => parts.dropFile(tx, file)),
+  dropFile: (file) =>
+    aboutSome(
+      (tx) => parts.videosErasedFrom(tx, file),
+      (tx) => parts.dropFile(tx, file),
+      "retention",
+    ),
 
   archiveParts: (wish) => job((tx) => parts.list(tx, wish)),
   archiveState: () => job(readState),
   noteArchive: {
     answer: (error) => job(async (tx) => (error === null && (await readFailing(tx)) === null ? false : undefined)),
-    run: (error, now) => job((tx) => note(tx, error, now)),
+    run: (error, now) => apart("meta", (tx) => note(tx, error, now)),
   },
 
   partToRewrite: (after) =>
@@ -54,14 +61,35 @@ export const archiveWorks: ArchiveWorks = {
       const from = after === null ? 0 : tx.ids.read("arc", after);
       return forgetting.next(tx, from, async (id) => parts.show(tx, (await tx.get(BY_ID, [id]))!));
     }),
-  beginRewrite: (part, wish, now) => job((tx) => parts.beginRewrite(tx, part, wish, now)),
+  beginRewrite: (part, wish, now) => keeping((tx) => parts.beginRewrite(tx, part, wish, now)),
   keepRewritten: (part, to, file, archivist, now) =>
-    job((tx) => parts.keepRewritten(tx, part, to, file, archivist, now)),
-  endErasures: (part, videoIds) => job((tx) => forgetting.end(tx, tx.ids.read("arc", part), videoIds)),
+    keeping((tx) => parts.keepRewritten(tx, part, to, file, archivist, now)),
+  endErasures: (part, videoIds) =>
+    aboutSome(
+      async () => videoIds,
+      (tx) => forgetting.end(tx, tx.ids.read("arc", part), videoIds),
+      "retention",
+    ),
 
   restoreBodies: (part, events, { keepFor, bodies }, now) =>
-    job((tx) => restore(tx, events, { part: tx.ids.read("arc", part), since: now + keepFor - bodies })),
+    ofEvents(events, (tx) => restore(tx, events, { part: tx.ids.read("arc", part), since: now + keepFor - bodies })),
 };
+
+/** A job about the archive alone. */
+const keeping = <Result>(run: (tx: Tx) => Promise<Result>) => aboutSome(async () => [], run, "retention");
+
+/** A job about the archive and the videos of these events: none of them is erased meanwhile. */
+const ofEvents = <Result>(events: { id: string }[], run: (tx: Tx) => Promise<Result>) =>
+  aboutSome(
+    (tx) =>
+      videosOf(
+        tx,
+        "events",
+        events.map(({ id }) => tx.ids.find("evt", id)),
+      ),
+    run,
+    "retention",
+  );
 
 const FAILING = "archive-failing";
 

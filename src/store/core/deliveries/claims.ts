@@ -5,9 +5,11 @@ import * as erasures from "../events/erasures.ts";
 import * as events from "../events/events.ts";
 import { ERASED } from "../events/forget.ts";
 import { held } from "../rows/held.ts";
+import { ofMany } from "../rows/many.ts";
 import { sql, type Tx } from "../tx.ts";
 import type { Standing } from "./endpoints.ts";
 import * as endpoints from "./endpoints.ts";
+import * as forward from "./forward.ts";
 import * as gates from "./gates.ts";
 import * as lanes from "./lanes.ts";
 import { type DeliveryRow, isUnderWay } from "./lanes.ts";
@@ -53,13 +55,26 @@ const IN_FLIGHT = sql<[string, number], { count: number }>(`SELECT count(*) AS c
 const LAPSED = sql<[string, number], DeliveryRow>(
   "SELECT * FROM deliveries WHERE state IN ('running', 'canceling') AND endpoint || '' = ? AND due + 0 <= ?",
 );
-const LEASE = sql<[number, number, number]>(
-  "UPDATE deliveries SET state = 'running', due = ?, tried_at = ?, claims = claims + 1 WHERE id = ?",
+const LEASE = ofMany(
+  (ids) => `UPDATE deliveries SET state = 'running', due = ?, tried_at = ?, claims = claims + 1 WHERE id IN (${ids})`,
 );
 
-async function lease(tx: Tx, row: DeliveryRow, now: number, leaseFor: number): Promise<DeliveryJob> {
-  tx.write(LEASE, [now + leaseFor, now, row.id]);
-  const { event, ...parts } = await events.message(tx, row.event);
+/** Of rows that may go. */
+async function lease(tx: Tx, rows: DeliveryRow[], now: number, leaseFor: number): Promise<DeliveryJob[]> {
+  if (rows.length === 0) return [];
+  LEASE.write(
+    tx,
+    rows.map(({ id }) => id),
+    [now + leaseFor, now],
+  );
+  const messages = await events.messages(
+    tx,
+    rows.map(({ event }) => event),
+  );
+  return rows.map((row) => toJob(tx, row, messages.get(row.event)!));
+}
+
+function toJob(tx: Tx, row: DeliveryRow, { event, ...parts }: events.Message): DeliveryJob {
   return {
     id: tx.ids.show("dlv", row.id),
     queue: `deliver/${row.endpoint}`,
@@ -114,6 +129,7 @@ export async function claim(tx: Tx, wish: ClaimWish & { endpoint: string }): Pro
   const standing = await endpoints.read(tx, endpoint);
   if (endpoints.isPaused(standing)) return [];
   if (standing.health?.breaker) return probe(tx, standing, wish);
+  const isMoreForward = standing.forward !== null && (await forward.goOn(tx, endpoint, standing.forward));
   const own = await pace.read(tx, standing.choice, endpoint, now);
   const limit = Math.min(await room(tx, standing, wish), pace.room(own, now));
   const isErasing = await erasures.isAny(tx);
@@ -122,12 +138,12 @@ export async function claim(tx: Tx, wish: ClaimWish & { endpoint: string }): Pro
   for (; jobs.length < limit && looks < MAX_LOOKS; looks++) {
     const rows = await held(tx, limit - jobs.length, (most) => tx.all(DUE, [endpoint, now, most]));
     if (rows.length === 0) break;
-    for (const row of rows) {
-      if (await mayGo(tx, row, isErasing, now)) jobs.push(await lease(tx, row, now, wish.leaseFor));
-    }
+    const going: DeliveryRow[] = [];
+    for (const row of rows) if (await mayGo(tx, row, isErasing, now)) going.push(row);
+    jobs.push(...(await lease(tx, going, now, wish.leaseFor)));
   }
   pace.use(tx, endpoint, own, { count: jobs.length, now });
-  return jobs.length < limit && looks === MAX_LOOKS ? { jobs, isMore: true } : jobs;
+  return isMoreForward || (jobs.length < limit && looks === MAX_LOOKS) ? { jobs, isMore: true } : jobs;
 }
 
 /** Whether one that is due is sent now; else it is not due any longer. */
@@ -158,19 +174,19 @@ async function probe(tx: Tx, standing: Standing, wish: ClaimWish & { endpoint: s
     if (looks === MAX_LOOKS) return { jobs: [], isMore: true };
     const [row] = await held(tx, 1, (most) => tx.all(UNTRIED, [endpoint, now, most]));
     if (row === undefined) break;
-    if (await mayGo(tx, row, isErasing, now)) return [await begin(row)];
+    if (await mayGo(tx, row, isErasing, now)) return begin(row);
   }
   for (const row of await held(tx, MOST_TRIED, (most) => tx.all(TRIED, [endpoint, now, now, most]))) {
     if (isErasing && (await erasures.covers(tx, row))) await lanes.drop(tx, row, ERASED, now);
-    else if (await lanes.leads(tx, row)) return [await begin(row)];
+    else if (await lanes.leads(tx, row)) return begin(row);
     // More of those behind others than are looked at would hide what may be sent.
     else await lanes.fallBack(tx, row, now);
   }
   return [];
 
-  async function begin(row: DeliveryRow): Promise<DeliveryJob> {
+  function begin(row: DeliveryRow): Promise<DeliveryJob[]> {
     endpoints.setProbing(tx, endpoint, row.id);
-    return lease(tx, row, now, leaseFor);
+    return lease(tx, [row], now, leaseFor);
   }
 }
 
@@ -210,9 +226,10 @@ export async function leaseNew(
       erasures.isAny(tx),
     ]);
     const isDue = row?.state === "pending" && row.due !== null && row.due <= now;
-    const isHeld = endpoints.isPaused(standing) || standing.health?.breaker || standing.health?.ramp != null;
+    const isHeld =
+      endpoints.isPaused(standing) || standing.health?.breaker || standing.health?.ramp != null || standing.forward;
     if (!isDue || isHeld || other !== undefined || isErasing) continue;
-    jobs.push(await lease(tx, row, now, leaseFor));
+    jobs.push(...(await lease(tx, [row], now, leaseFor)));
   }
   return jobs;
 }
@@ -224,6 +241,8 @@ export async function nextDue(tx: Tx, endpoint: string): Promise<number | null> 
   if (endpoints.isPaused(standing) || due === null) return null;
   const { health, probing } = standing;
   const from = tx.claimsFrom(tx.now());
+  if (!health?.breaker && standing.forward !== null)
+    return Math.max(from, Math.min(tx.now(), standing.forward.closedAt));
   if (!health?.breaker) {
     const own = await pace.read(tx, standing.choice, endpoint, tx.now());
     return Math.max(from, due, pace.from(own));

@@ -5,6 +5,7 @@ import { countGone, GONE } from "../../../rules/gone.ts";
 import { LATEST_TIME } from "../../../rules/plausible-time.ts";
 import type { EndpointSettings } from "../../settings.ts";
 import { Outdated, sql, type Tx } from "../tx.ts";
+import * as forward from "./forward.ts";
 import { type DeliveryRow, NO_VIDEO } from "./lanes.ts";
 
 /** `gone`: the video for which it last answered 410; 0: its last answer was another one. `probing`: a delivery. */
@@ -25,15 +26,23 @@ export type Standing = {
   gone: number;
   health: Health | null;
   probing: number | null;
+  forward: forward.Forward | null;
 };
 
 type Judgement = Pick<Standing, "gone" | "health" | "probing">;
 type Answered = Omit<Judged, "video" | "isProbe">;
 
-// The state of endpoints. One of which nothing is known has no row.
+// The state of endpoints. One of which nothing is known may have no row.
 
-const BY_ID = sql<[string], EndpointRow>("SELECT * FROM endpoints WHERE id = ?");
-const ALL = sql<[], EndpointRow>("SELECT * FROM endpoints ORDER BY id");
+const BY_ID = sql<[string], EndpointRow & { forward: Uint8Array | null }>(
+  "SELECT p.*, (SELECT value FROM meta WHERE name = 'forward/' || p.id) AS forward FROM endpoints p WHERE p.id = ?",
+);
+/** What is known of an endpoint `p`, in a statement; all of it is null where it has no row. */
+export const KNOWN = "p.paused_at, p.reason, p.gone, p.health, p.probing";
+export type Known = { [Column in Exclude<keyof EndpointRow, "id">]: EndpointRow[Column] | null };
+const ALL = sql<[], EndpointRow>(
+  "SELECT * FROM endpoints WHERE paused_at IS NOT NULL OR health IS NOT NULL ORDER BY id",
+);
 const SET_JUDGED = sql<[string, number, string | null, number | null, number, string | null, number | null]>(
   `INSERT INTO endpoints (id, gone, health, probing) VALUES (?, ?, ?, ?)
    ON CONFLICT (id) DO UPDATE SET gone = excluded.gone, health = excluded.health, probing = excluded.probing
@@ -45,16 +54,6 @@ const SET_PAUSED = sql<[string, number | null, string | null]>(
 );
 const SET_HEALTH = sql<[string, string]>("UPDATE endpoints SET health = ? WHERE id = ?");
 const SET_PROBING = sql<[number, string]>("UPDATE endpoints SET probing = ? WHERE id = ?");
-
-// Of those whose last failure spoke of the endpoint.
-const BRING_FORWARD = sql<[number, number, string, number]>(
-  `UPDATE deliveries SET due = CASE WHEN hint >= due THEN due WHEN hint > ? THEN hint ELSE ? END
-   WHERE endpoint = ? AND due > ? AND state = 'pending' AND failed_by IN ('shared', 'always')`,
-);
-const BRING_TURN_FORWARD = sql<[number, number, string, number]>(
-  `UPDATE deliveries SET turn_at = CASE WHEN hint >= turn_at THEN turn_at WHEN hint > ? THEN hint ELSE ? END
-   WHERE endpoint = ? AND turn_at > ? AND settled_at IS NULL AND failed_by IN ('shared', 'always')`,
-);
 
 const writeHealth = (health: Health | null) => health && JSON.stringify(health);
 const columnsOf = ({ gone, health, probing }: Judgement) => [gone, writeHealth(health), probing] as const;
@@ -70,7 +69,14 @@ export function formerChoice(tx: Tx, endpoint: string): EndpointSettings | null 
 }
 
 export async function read(tx: Tx, endpoint: string): Promise<Standing> {
-  const row = await tx.get(BY_ID, [endpoint]);
+  return standingOf(tx, endpoint, await tx.get(BY_ID, [endpoint]));
+}
+
+export function standingOf(
+  tx: Tx,
+  endpoint: string,
+  row: (Known & { forward?: Uint8Array | null }) | undefined,
+): Standing {
   return {
     choice: choiceOf(tx, endpoint),
     pausedAt: row?.paused_at ?? null,
@@ -78,6 +84,7 @@ export async function read(tx: Tx, endpoint: string): Promise<Standing> {
     gone: row?.gone ?? 0,
     health: readHealth(row?.health ?? null),
     probing: row?.probing ?? null,
+    forward: forward.readForward(row?.forward ?? null),
   };
 }
 
@@ -134,12 +141,6 @@ function judged(
   return { isChanged: isChanged || pauses, next, verdict: { counted, change, pauses } };
 }
 
-/** The endpoint works again: what failed because of it is due now, though not before it asked for. */
-export function bringAllForward(tx: Tx, endpoint: string, now: number): void {
-  tx.write(BRING_FORWARD, [now, now, endpoint, now]);
-  tx.write(BRING_TURN_FORWARD, [now, now, endpoint, now]);
-}
-
 export async function list(tx: Tx): Promise<EndpointState[]> {
   return (await tx.all(ALL, [])).map((row) => ({
     endpoint: row.id,
@@ -166,6 +167,9 @@ export async function resume(tx: Tx, endpoint: string): Promise<boolean> {
 
 /** One that is failing is asked at once, instead of at its next probe. */
 export async function probeNow(tx: Tx, endpoint: string): Promise<void> {
+  if (!(await read(tx, endpoint)).health?.breaker) return;
+  // Another relay judges an answer right now.
+  if (!(await tx.holdAnswers(endpoint))) throw new Outdated(`endpoint ${endpoint}`);
   const { health } = await read(tx, endpoint);
   const breaker = health?.breaker;
   if (!breaker) return;
@@ -175,6 +179,7 @@ export async function probeNow(tx: Tx, endpoint: string): Promise<void> {
 
 /** The clock went back by so much: probes stay as far away as they were. */
 export async function bringForward(tx: Tx, by: number): Promise<void> {
+  await forward.moveBack(tx, by);
   for (const { id, health } of await tx.all(ALL, [])) {
     if (health !== null) tx.write(SET_HEALTH, [JSON.stringify(movedBack(readHealth(health)!, by)), id]);
   }

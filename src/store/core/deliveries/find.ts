@@ -1,11 +1,11 @@
 import type { JobState } from "../../../model/job.ts";
 import type { Store } from "../../store.ts";
 import { ofTypes } from "../events/type-filter.ts";
+import { LISTED, listedEndpoints } from "../rows/listed-endpoints.ts";
 import { bounds, type Condition, isOneWordOf, namedStates, newest, type Source, when } from "../rows/merge.ts";
 import type { Filter } from "../rows/source.ts";
 import type { Tx } from "../tx.ts";
 import * as failed from "./failed.ts";
-import { LISTED, listedEndpoints } from "./listed.ts";
 
 // Which deliveries match some filters. The narrowest of the filters gives them by its index, newest first; the others are
 // conditions on each.

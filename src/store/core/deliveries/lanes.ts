@@ -51,6 +51,9 @@ export const NO_VIDEO = 0;
 
 export type Lane = Pick<DeliveryRow, "id" | "event" | "video" | "endpoint" | "ordered">;
 
+/** What is asked of the head of a lane. */
+type Head = Pick<DeliveryRow, "id" | "event" | "state" | "due" | "turn_at">;
+
 // The rules of a lane (one endpoint and one video; CONTRACT, "Order"): its deliveries go one after
 // the other, in the order of their events, then of their making. Only the head has a due time; the next one gets its due time
 // when its turn comes. One that was retried or replayed stands before later ones that have a due time already: theirs is
@@ -78,13 +81,15 @@ const insertDelivery = insert("deliveries", [
   ...TAKEN,
 ]);
 const takeOver = update("deliveries", ["due", ...TAKEN]);
-const HEAD = sql<[number, string], DeliveryRow>(
-  `SELECT * FROM deliveries WHERE video = ? AND endpoint = ? AND settled_at IS NULL AND ordered = 1 AND aside = 0
-   ORDER BY event, id LIMIT 1`,
+const HEAD = sql<[number, string], Head>(
+  `SELECT id, event, state, due, turn_at FROM deliveries
+   WHERE video = ? AND endpoint = ? AND settled_at IS NULL AND ordered = 1 AND aside = 0 ORDER BY event, id LIMIT 1`,
+  ["int8", "text"],
 );
-const BUSY = sql<[number, string], DeliveryRow>(
-  `SELECT * FROM deliveries WHERE video = ? AND endpoint = ? AND state IN ('running', 'canceling') AND ordered = 1
+const BUSY = sql<[number, string], { id: number }>(
+  `SELECT id FROM deliveries WHERE video = ? AND endpoint = ? AND state IN ('running', 'canceling') AND ordered = 1
      AND aside = 0 LIMIT 1`,
+  ["int8", "text"],
 );
 const SET_DUE = sql<[string, number | null, number]>("UPDATE deliveries SET state = ?, due = ? WHERE id = ?");
 const TAKE_DUE = sql<[number]>("UPDATE deliveries SET turn_at = due, due = NULL WHERE id = ?");
@@ -95,11 +100,6 @@ const NOTE_OPENED = sql<[number, Opener, number]>("UPDATE deliveries SET opened_
 const SETTLE = sql<[string, number, string | null, number, number | null, number]>(
   `UPDATE deliveries SET state = ?, settled_at = ?, due = NULL, last_error = ?, attempts = attempts + ?, superseded_by = ?,
      generation = ${LAST_TASK} WHERE id = ?`,
-);
-// What nothing asks for from then on leaves its room to other rows.
-const DELIVER = sql<[number, number, number]>(
-  `UPDATE deliveries SET state = 'delivered', settled_at = ?, due = NULL, last_error = NULL, attempts = attempts + ?,
-     type = NULL, tried_at = NULL, scheduled_at = NULL, failed_by = NULL, generation = ${LAST_TASK} WHERE id = ?`,
 );
 const reschedule = update("deliveries", [
   ...(["state", "attempts", "due", "turn_at", "aside", "last_error", "failed_by", "hint"] as const),
@@ -120,13 +120,15 @@ const ASIDE_IS_NEXT = sql<[number, number, string, number, number, number]>(
  * The row of a lane of which one has stepped aside, and none was delivered since: the next of it that fails steps aside at
  * once.
  */
-const hasteOf = ({ video, endpoint }: Lane) => `hasty/${video}/${endpoint}`;
+export const hasteOf = ({ video, endpoint }: Lane) => `hasty/${video}/${endpoint}`;
+/** The same of a delivery's row `d`, in a statement. */
+export const HASTE_OF_D = "'hasty/' || d.video || '/' || d.endpoint";
 
 const isBefore = (a: Pick<Lane, "event" | "id">, b: Pick<Lane, "event" | "id">) =>
   a.event < b.event || (a.event === b.event && a.id < b.id);
 
 /** What stands before a delivery: none of which it overtakes. One that is aside holds up no other. */
-export async function ahead(tx: Tx, row: Lane): Promise<DeliveryRow | null> {
+export async function ahead(tx: Tx, row: Lane): Promise<Head | null> {
   if (row.ordered === 0) return null;
   const first = await tx.get(HEAD, [row.video, row.endpoint]);
   return first !== undefined && isBefore(first, row) ? first : null;
@@ -138,7 +140,7 @@ export async function leads(tx: Tx, row: Lane): Promise<boolean> {
 }
 
 /** The one of the lane that is under way, which is not interrupted. */
-export async function underWay(tx: Tx, { video, endpoint, ordered }: Lane): Promise<DeliveryRow | null> {
+export async function underWay(tx: Tx, { video, endpoint, ordered }: Lane): Promise<{ id: number } | null> {
   return ordered === 0 ? null : ((await tx.get(BUSY, [video, endpoint])) ?? null);
 }
 
@@ -154,7 +156,7 @@ export async function moveOn(tx: Tx, lane: Lane, now: number): Promise<void> {
   if (lane.ordered === 0) return;
   const { video, endpoint } = lane;
   const first = await tx.get(HEAD, [video, endpoint]);
-  if (first?.state === "pending" && first.due === null && !(await isBusy(tx, first)))
+  if (first?.state === "pending" && first.due === null && !(await isBusy(tx, lane)))
     tx.write(SET_DUE, ["pending", first.turn_at ?? now, first.id]);
   const { event, id } = first ?? { event: Number.MAX_SAFE_INTEGER, id: 0 };
   tx.write(ASIDE_IS_NEXT, [now, video, endpoint, event, event, id]);
@@ -165,20 +167,17 @@ export async function drop(tx: Tx, row: DeliveryRow, why: string | null, now: nu
   await settle(tx, { ...row, state: "pending" }, "canceled", row.state === "canceling" ? row.last_error : why, now);
 }
 
-/** Ends a delivery and lets its lane go on. `by`: the delivery that takes its place, of one that is superseded. */
+/** Ends one that will not arrive, and lets its lane go on. `by`: the delivery that takes its place, of one that is superseded. */
 export async function settle(
   tx: Tx,
   row: DeliveryRow,
-  state: "delivered" | "dead" | "canceled" | "superseded",
+  state: "dead" | "canceled" | "superseded",
   error: string | null,
   now: number,
   by: number | null = null,
 ): Promise<void> {
-  const made = isUnderWay(row) ? 1 : 0;
-  if (state === "delivered") tx.write(DELIVER, [now, made, row.id]);
-  else tx.write(SETTLE, [state, now, error, made, by, row.id]);
-  if (state === "delivered" || state === "dead") tx.tally("deliveries", row.endpoint, { isOk: state === "delivered" });
-  if (state === "delivered" && row.ordered === 1) meta.remove(tx, hasteOf(row));
+  tx.write(SETTLE, [state, now, error, isUnderWay(row) ? 1 : 0, by, row.id]);
+  if (state === "dead") tx.tally("deliveries", row.endpoint, { isOk: false });
   await moveOn(tx, row, now);
 }
 

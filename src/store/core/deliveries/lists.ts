@@ -7,6 +7,7 @@ import { ALL } from "../rows/paging.ts";
 import { sql, type Tx } from "../tx.ts";
 import { rowOf } from "./deliveries.ts";
 import { FROM, find } from "./find.ts";
+import { dueOf } from "./forward.ts";
 import type { DeliveryRow } from "./lanes.ts";
 import { explain, type Held, heldBy } from "./waits.ts";
 
@@ -59,13 +60,11 @@ export async function list(tx: Tx, wish: Parameters<Store["deliveries"]>[0]): Pr
 }
 
 async function toDeliveries(tx: Tx, rows: Shown[]): Promise<Delivery[]> {
-  const held = new Map<string, Held>();
-  for (const endpoint of new Set(rows.filter(({ settled_at }) => settled_at === null).map((row) => row.endpoint))) {
-    held.set(endpoint, await heldBy(tx, endpoint));
-  }
-  const deliveries: Delivery[] = [];
-  for (const row of rows) deliveries.push(await toDelivery(tx, row, held.get(row.endpoint)));
-  return deliveries;
+  const endpoints = new Set(rows.filter(({ settled_at }) => settled_at === null).map((row) => row.endpoint));
+  const held = new Map(
+    await Promise.all([...endpoints].map(async (endpoint) => [endpoint, await heldBy(tx, endpoint)] as const)),
+  );
+  return Promise.all(rows.map((row) => toDelivery(tx, row, held.get(row.endpoint))));
 }
 
 async function toDelivery(tx: Tx, row: Shown, held: Held | undefined): Promise<Delivery> {
@@ -82,7 +81,7 @@ async function toDelivery(tx: Tx, row: Shown, held: Held | undefined): Promise<D
     state: row.state === "canceling" ? "running" : row.state,
     attempts: row.attempts,
     attemptsLeft: row.settled_at === null && retry ? Math.max(0, retry.length + 1 - row.spent) : null,
-    nextAttemptAt: isWaiting ? row.due : null,
+    nextAttemptAt: isWaiting && row.due !== null ? dueOf(row, held?.forward ?? null) : null,
     lastError: row.last_error,
     replay: row.replay > 0,
     supersededBy: row.superseded_by === null ? null : tx.ids.show("dlv", row.superseded_by),

@@ -37,10 +37,16 @@ const ANNOUNCED = sql<[number], { thumbnail_medium: number | null }>(
   "SELECT thumbnail_medium FROM events WHERE id = ?",
 );
 const SETTLE_OWED = sql<[number]>("DELETE FROM owed WHERE medium = ?");
+const SAID = sql<[number | null, number | null], Said>(
+  "SELECT id, video, kind, event, state, suspect, last_error FROM media WHERE id IN (?, ?)",
+);
 const PASS_ON = sql<[number, number]>(
   `INSERT INTO owed (medium, event, endpoint, ordered, waits)
      SELECT ?, event, endpoint, ordered, waits FROM owed WHERE medium = ? ON CONFLICT DO NOTHING`,
 );
+
+/** What of a medium's row its notices are made of. */
+type Said = Pick<MediumRow, "id" | "video" | "kind" | "event" | "state" | "suspect" | "last_error">;
 
 /** What a notice is about. `video`: by row; 0: no video. `relay`: further members of its `relay`. */
 type Subject = {
@@ -79,15 +85,8 @@ async function post(tx: Tx, type: NoticeType, subject: Subject, readers: Reader[
   }
 }
 
-const tell = (
-  tx: Tx,
-  type: NoticeType,
-  row: MediumRow,
-  about: number,
-  reason: string,
-  readers: Reader[],
-  now: number,
-) => post(tx, type, { video: row.video, medium: row, about, reason }, readers, now);
+const tell = (tx: Tx, type: NoticeType, row: Said, about: number, reason: string, readers: Reader[], now: number) =>
+  post(tx, type, { video: row.video, medium: row, about, reason }, readers, now);
 
 /** A delivery has died; none is made about a notice's. Returns who gets it. */
 export async function tellDead(tx: Tx, row: DeliveryRow, reason: string, now: number): Promise<string[]> {
@@ -132,7 +131,7 @@ async function askingFor(tx: Tx, type: NoticeType, row: { video: number }): Prom
 }
 
 /** How a medium that has ended is called, and why it ended so; null: it has not, or goes on. */
-function endOf(row: MediumRow): { type: NoticeType; reason: string } | null {
+function endOf(row: Said): { type: NoticeType; reason: string } | null {
   switch (row.state) {
     case "pending":
     case "running":
@@ -234,11 +233,11 @@ export async function tellOwed(tx: Tx, row: MediumRow, now: number): Promise<voi
 /** Notes that the ends of media are owed to an endpoint; those that have ended meanwhile are sent at once. `said`: what its body said of them. */
 export async function owe(tx: Tx, delivery: DeliveryRow, said: SaidOfMedium[], now: number): Promise<void> {
   const [video, thumbnail] = said.map(({ mediumId }) => tx.ids.read("med", mediumId));
-  const rows = await media.pair(tx, video ?? null, thumbnail ?? null);
+  const rows = await tx.all(SAID, [video ?? null, thumbnail ?? null]);
   for (const { mediumId, status } of said) {
     const sent = rows.find(({ id }) => id === tx.ids.read("med", mediumId));
     if (!sent) continue;
-    const row = await media.speaker(tx, sent);
+    const row = sent.state === "superseded" ? await media.speaker(tx, (await media.byId(tx, sent.id))!) : sent;
     const end = endOf(row);
     const isWaiting = status === "pending";
     const isNews = end !== null && (isWaiting || end.type === MIRRORED);

@@ -1,10 +1,10 @@
 import type { DeliveryReason } from "../../../model/delivery.ts";
 import type { DeliveryFilter } from "../../filters.ts";
 import type { Page } from "../../store.ts";
+import { listedEndpoints } from "../rows/listed-endpoints.ts";
 import { rowsOf } from "../rows/merge.ts";
 import { sql, type Tx } from "../tx.ts";
 import { find } from "./find.ts";
-import { listedEndpoints } from "./listed.ts";
 
 /** At most this many reasons, and deliveries that are counted for each. */
 const MOST = 200;

@@ -5,9 +5,11 @@ import { type AnswerKind, kindOf } from "../../../rules/endpoint-health.ts";
 import { GONE } from "../../../rules/gone.ts";
 import * as audit from "../audit.ts";
 import * as erasures from "../events/erasures.ts";
+import * as meta from "../rows/meta.ts";
 import { insert, sql, type Tx } from "../tx.ts";
 import * as coalescing from "./coalescing.ts";
 import * as endpoints from "./endpoints.ts";
+import * as forward from "./forward.ts";
 import * as lanes from "./lanes.ts";
 import { type DeliveryRow, isUnderWay } from "./lanes.ts";
 import * as notices from "./notices.ts";
@@ -18,6 +20,17 @@ import { explain, heldBy } from "./waits.ts";
 const BY_ITSELF = { through: "relay", by: "answers 410" } as const;
 
 const BY_ID = sql<[number], DeliveryRow>("SELECT * FROM deliveries WHERE id = ?");
+// What the end of an attempt asks for where nothing is wrong, as one statement: each further one costs as much. Whether other
+// deliveries of its lane have not ended, whether one has stepped aside there, and whether its video is being erased.
+const ATTEMPTED = sql<[number], Attempted>(
+  `SELECT d.*, ${endpoints.KNOWN},
+     (SELECT 1 FROM deliveries o WHERE o.video = d.video AND o.endpoint = d.endpoint AND o.settled_at IS NULL
+       AND o.id <> d.id LIMIT 1) AS has_others,
+     (SELECT 1 FROM meta WHERE name = ${lanes.HASTE_OF_D}) AS is_hasty, ${erasures.IS_ERASING} AS is_erasing
+   FROM deliveries d LEFT JOIN endpoints p ON p.id = d.endpoint WHERE d.id = ?`,
+  ["int8"],
+);
+type Attempted = DeliveryRow & endpoints.Known & Record<"has_others" | "is_hasty" | "is_erasing", 1 | null>;
 const IS_BODILESS = sql<[number], unknown>("SELECT 1 FROM events WHERE id = ? AND body IS NULL");
 const logAttempt = insert("attempts", [
   ...(["delivery", "n", "started_at", "duration", "status", "error", "response", "retry_after", "probe"] as const),
@@ -28,6 +41,11 @@ const DELIVERED_REPLAY = sql<[number, string], { id: number }>(
 );
 const DEAD = sql<[number, string], { id: number }>(
   "SELECT id FROM deliveries WHERE event = ? AND endpoint = ? AND state = 'dead'",
+);
+// What nothing asks for from then on leaves its room to other rows.
+const DELIVER = sql<[number, number]>(
+  `UPDATE deliveries SET state = 'delivered', settled_at = ?, due = NULL, last_error = NULL, attempts = attempts + 1,
+     type = NULL, tried_at = NULL, scheduled_at = NULL, failed_by = NULL, generation = ${lanes.LAST_TASK} WHERE id = ?`,
 );
 const SUPERSEDE = sql<[number, number]>(
   `UPDATE deliveries SET state = 'superseded', superseded_by = ?, generation = ${lanes.LAST_TASK} WHERE id = ?`,
@@ -49,13 +67,13 @@ const LOST: DeliverySettled = {
 };
 
 export async function settle(tx: Tx, job: Job, outcome: DeliveryOutcome, now: number): Promise<DeliverySettled> {
-  const row = await tx.get(BY_ID, [tx.ids.find("dlv", job.id)]);
+  const row = await tx.get(ATTEMPTED, [tx.ids.find("dlv", job.id)]);
   // A late worker, whose lease went to another claim, settles nothing.
   const isOurs = row !== undefined && isUnderWay(row) && row.claims === tx.ids.claimed(job.claim);
   if (!isOurs) return LOST;
   const { status, error } = outcome.attempt;
   const kind = kindOf({ status, failure: outcome.failure, abort: outcome.isLast });
-  const standing = await endpoints.read(tx, row.endpoint);
+  const standing = endpoints.standingOf(tx, row.endpoint, row);
   const options = standing.choice ?? endpoints.formerChoice(tx, row.endpoint);
   const wasErased = row.state === "canceling" && (await tx.get(IS_BODILESS, [row.event])) !== undefined;
   const isProbe = standing.probing === row.id;
@@ -75,9 +93,9 @@ export async function settle(tx: Tx, job: Job, outcome: DeliveryOutcome, now: nu
     const isFree = isFreeOf(row, { kind, counted, isProbe });
     fed.push(...(await fail(tx, row, outcome, { kind, isFree, options }, now)));
   }
-  if (kind === "success" && outcome.pending.length > 0 && !wasErased && !(await erasures.covers(tx, row)))
-    await notices.owe(tx, row, outcome.pending, now);
-  if (change === "closed") endpoints.bringAllForward(tx, row.endpoint, now);
+  const isErased = wasErased || (row.is_erasing && (await erasures.covers(tx, row)));
+  if (kind === "success" && outcome.pending.length > 0 && !isErased) await notices.owe(tx, row, outcome.pending, now);
+  if (change === "closed") await forward.begin(tx, row.endpoint, now);
   if (change !== null) fed.push(...(await notices.tellOfEndpoint(tx, row.endpoint, change, error ?? CLOSED, now)));
   if (pauses) {
     fed.push(...(await notices.tellOfEndpoint(tx, row.endpoint, "paused", GONE, now)));
@@ -134,10 +152,13 @@ function log(
   });
 }
 
-/** A replay that arrives takes the place of the dead ones of its event: what stays dead still needs an operator. */
-async function delivered(tx: Tx, row: DeliveryRow, now: number): Promise<void> {
-  await lanes.settle(tx, row, "delivered", null, now);
+async function delivered(tx: Tx, row: Attempted, now: number): Promise<void> {
+  tx.write(DELIVER, [now, row.id]);
+  tx.tally("deliveries", row.endpoint, { isOk: true });
+  if (row.ordered === 1 && row.is_hasty) meta.remove(tx, lanes.hasteOf(row));
+  if (row.has_others) await lanes.moveOn(tx, row, now);
   if (row.replay === 0) return;
+  // A replay takes the place of the dead ones of its event: what stays dead still needs an operator.
   for (const dead of await tx.all(DEAD, [row.event, row.endpoint])) tx.write(SUPERSEDE, [row.id, dead.id]);
 }
 

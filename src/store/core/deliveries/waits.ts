@@ -3,6 +3,7 @@ import { GONE } from "../../../rules/gone.ts";
 import { waitsFor } from "../../../rules/waits.ts";
 import { sql, type Tx } from "../tx.ts";
 import * as endpoints from "./endpoints.ts";
+import { dueOf } from "./forward.ts";
 import type { DeliveryRow } from "./lanes.ts";
 import * as lanes from "./lanes.ts";
 
@@ -21,7 +22,7 @@ export async function heldBy(tx: Tx, endpoint: string): Promise<Held> {
 }
 
 export async function explain(tx: Tx, row: DeliveryRow, held: Held): Promise<WaitsFor | null> {
-  const { choice, pausedAt, reason, health, inFlight } = held;
+  const { choice, pausedAt, reason, health, inFlight, forward } = held;
   const isRunning = row.state === "running" || row.state === "canceling";
   const ahead = isRunning
     ? null
@@ -37,7 +38,7 @@ export async function explain(tx: Tx, row: DeliveryRow, held: Held): Promise<Wai
       breakerUntil: health?.breaker?.dueAt ?? null,
       ahead: ahead && tx.ids.show("dlv", ahead.id),
       gateUntil: row.state === "waiting" ? row.due : null,
-      due: row.state === "pending" ? (row.due ?? row.turn_at) : null,
+      due: row.state === "pending" ? dueOf(row, forward) : null,
       inFlight,
       slots: Math.min(choice?.concurrency ?? 1, health?.ramp ?? Number.POSITIVE_INFINITY),
       isPaced: choice !== null && choice.ratePerSecond !== null,

@@ -18,6 +18,9 @@ export const end = (tx: Tx, video: number) => meta.remove(tx, nameOf(video));
 
 const ANY = sql<[]>("SELECT 1 FROM meta WHERE name > 'erasing/' AND name < 'erasing0' LIMIT 1");
 
+/** Whether one of the video of a delivery `d` is, in a statement. */
+export const IS_ERASING = "(SELECT 1 FROM meta WHERE name = 'erasing/' || d.video)";
+
 /** Whether any erasure is under way. */
 export async function isAny(tx: Tx): Promise<boolean> {
   return (await tx.get(ANY, [])) !== undefined;

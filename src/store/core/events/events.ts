@@ -11,8 +11,10 @@ import { choiceOf } from "../deliveries/endpoints.ts";
 import * as gates from "../deliveries/gates.ts";
 import * as lanes from "../deliveries/lanes.ts";
 import * as deletions from "../media/deletions.ts";
+import type { MediumRow } from "../media/rows.ts";
 import * as media from "../media/rows.ts";
 import { missing } from "../retention/reached.ts";
+import { ofMany } from "../rows/many.ts";
 import { ALL } from "../rows/paging.ts";
 import { labelOf } from "../rows/tallies.ts";
 import { insert, sql, type Tx } from "../tx.ts";
@@ -32,18 +34,23 @@ const BY_ID = sql<[number], EventRow & { status: StoredEvent["status"] }>(
 );
 /** A body up to this size, in bytes, comes with the claim of a delivery. */
 const SMALL = 16 * 2 ** 10;
-const WITH_LENGTH = sql<[number], EventRow & { bytes: number | null; body: Uint8Array | null; present: string | null }>(
-  `SELECT ${COLUMNS}, length(e.body) AS bytes, CASE WHEN length(e.body) <= ${SMALL} THEN e.body END AS body,
-   v.context AS present FROM ${FROM} WHERE e.id = ?`,
+const WITH_LENGTH = ofMany<EventRow & { bytes: number | null; body: Uint8Array | null; present: string | null }>(
+  (ids) => `SELECT ${COLUMNS}, length(e.body) AS bytes, CASE WHEN length(e.body) <= ${SMALL} THEN e.body END AS body,
+   v.context AS present FROM ${FROM} WHERE e.id IN (${ids})`,
 );
 const BODY_OF = sql<[number], { body: Uint8Array | null }>("SELECT body FROM events WHERE id = ?");
 
-async function mediaOf(tx: Tx, { video_medium, thumbnail_medium, video_id }: EventRow): Promise<Medium[]> {
-  if (video_medium === null && thumbnail_medium === null) return [];
-  const rows = await media.pair(tx, video_medium, thumbnail_medium);
+const mediaOf = async (tx: Tx, row: EventRow) => shownOf(tx, row, await media.byIds(tx, idsOfMedia(row)));
+
+const idsOfMedia = ({ video_medium, thumbnail_medium }: EventRow) =>
+  [video_medium, thumbnail_medium].filter((id) => id !== null);
+
+/** The media of an event, of rows that have them. */
+async function shownOf(tx: Tx, event: EventRow, rows: Map<number, MediumRow>): Promise<Medium[]> {
+  const { video_id } = event;
   const shown: Medium[] = [];
-  for (const id of [video_medium, thumbnail_medium]) {
-    const row = rows.find((each) => each.id === id);
+  for (const id of idsOfMedia(event)) {
+    const row = rows.get(id);
     if (row === undefined) continue;
     // A thumbnail that a newer one replaced is that newer one by now: the address lives on, its file has changed.
     const present = row.state === "superseded" ? await media.speaker(tx, row) : row;
@@ -186,16 +193,26 @@ async function contextsOf(tx: Tx, { video, present }: { video: number; present: 
 }
 
 /** What a delivery is made from; without its body where that is large. */
-export async function message(
-  tx: Tx,
-  id: number,
-): Promise<Pick<DeliveryJob, "event" | "bytes" | "body" | "media" | "contexts">> {
-  const row = await tx.get(WITH_LENGTH, [id]);
-  if (!row) throw new RelayError("not_found", `no event ${tx.ids.show("evt", id)}`);
-  const { bytes, body } = row;
-  const event = toEvent(tx.ids, { ...row, status: "waiting" });
-  const contexts = event.contextFrom === "mapping" ? await contextsOf(tx, row) : [];
-  return { event, bytes, body, media: await mediaOf(tx, row), contexts };
+export type Message = Pick<DeliveryJob, "event" | "bytes" | "body" | "media" | "contexts">;
+
+export async function message(tx: Tx, id: number): Promise<Message> {
+  const found = (await messages(tx, [id])).get(id);
+  if (!found) throw new RelayError("not_found", `no event ${tx.ids.show("evt", id)}`);
+  return found;
+}
+
+/** By the numbers of their events, as far as there are such. */
+export async function messages(tx: Tx, ids: number[]): Promise<Map<number, Message>> {
+  const rows = await WITH_LENGTH.all(tx, ids);
+  const of = await media.byIds(tx, rows.flatMap(idsOfMedia));
+  const found = new Map<number, Message>();
+  for (const row of rows) {
+    const { bytes, body } = row;
+    const event = toEvent(tx.ids, { ...row, status: "waiting" });
+    const contexts = event.contextFrom === "mapping" ? await contextsOf(tx, row) : [];
+    found.set(row.id, { event, bytes, body, media: await shownOf(tx, row, of), contexts });
+  }
+  return found;
 }
 
 export const show = async (tx: Tx, id: string) => toEvent(tx.ids, await rowOf(tx, id));

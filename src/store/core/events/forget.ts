@@ -1,6 +1,6 @@
 import { RelayError } from "../../../errors.ts";
 import type { Actor } from "../../../model/audit.ts";
-import { sleep } from "../../../platform/timing.ts";
+import { nextSize, sleep } from "../../../platform/timing.ts";
 import type { Clock } from "../../../ports.ts";
 import type { Engine } from "../../verbs.ts";
 import * as archive from "../archive/forgetting.ts";
@@ -10,7 +10,7 @@ import * as lanes from "../deliveries/lanes.ts";
 import type { MediumRow } from "../media/rows.ts";
 import * as ends from "../media/settle.ts";
 import { hasMore, PER_PIECE, type Sized, takeSome } from "../rows/pieces.ts";
-import { about, job, sql, type Tx } from "../tx.ts";
+import { about, aboutSome, apart, job, sql, type Tx } from "../tx.ts";
 import type { Erasure } from "./erasures.ts";
 import * as erasures from "./erasures.ts";
 import * as quarantine from "./quarantine.ts";
@@ -21,6 +21,9 @@ import * as quarantine from "./quarantine.ts";
  */
 const PAUSE = 20;
 const PAUSE_PER_WORK = 3;
+
+/** Rows of the first piece on a database of several relays (`isShared`), where each of them is some round trips. */
+const FEW = 8;
 
 /** What is said of deliveries that end so. */
 export const ERASED = "the video was erased on request";
@@ -41,8 +44,8 @@ const FIND = sql<[string], { id: number; forgotten_at: number | null; hasMore: n
      OR EXISTS (SELECT 1 FROM imports WHERE video = v.id) THEN 1 ELSE 0 END AS "hasMore"
    FROM videos v WHERE video_id = ?`,
 );
-const LIVE_MEDIA = sql<[number, number], MediumRow>(
-  "SELECT * FROM media WHERE video = ? AND state <> 'superseded' AND url <> '' ORDER BY id LIMIT ?",
+const LIVE_MEDIA = sql<[number, number, number], MediumRow>(
+  "SELECT * FROM media WHERE video = ? AND event <= ? AND state <> 'superseded' AND url <> '' ORDER BY id LIMIT ?",
 );
 const MEDIUM = sql<[number], MediumRow>("SELECT * FROM media WHERE id = ? AND url <> ''");
 const DROP_OWED = sql<[number]>("DELETE FROM owed WHERE medium = ?");
@@ -57,10 +60,14 @@ const DROP_IMPORTS = sql<[number, number]>(
   "DELETE FROM imports WHERE id IN (SELECT id FROM imports WHERE video = ? LIMIT ?)",
 );
 const LAST_EVENT = sql<[number], { id: number | null }>("SELECT max(id) AS id FROM events WHERE video = ?");
-const ERASE_VIDEO = sql<[number]>(
+const LAST_UNTIL = sql<[number, number], { id: number | null }>(
+  "SELECT max(id) AS id FROM events WHERE video = ? AND received_at <= ?",
+);
+const ERASE_VIDEO = sql<[number, number]>(
   // What its next event may be a duplicate of stays: the provider's repetition brings nothing back.
   `UPDATE videos SET context = NULL, context_since = NULL, state = 'deleted', has_file = 0, title = NULL, title_at = NULL,
-     duration = NULL, duration_at = NULL, forgotten_through = sequence WHERE id = ?`,
+     duration = NULL, duration_at = NULL, forgotten_through = coalesce((SELECT min(e.sequence) - 1 FROM events e
+       WHERE e.video = videos.id AND e.id > ? AND e.sequence > 0), sequence) WHERE id = ?`,
 );
 const ENDPOINTS = sql<[number], { endpoint: string }>(
   "SELECT DISTINCT endpoint FROM deliveries WHERE video = ? AND settled_at IS NULL",
@@ -109,24 +116,33 @@ async function find(tx: Tx, videoId: string): Promise<{ video: number; erasedAt:
   return { video: row.id, erasedAt: isDone ? row.forgotten_at : null };
 }
 
+/** A piece of an erasure. `most`: of how many rows it is where each of them is some work of its own. */
+type Piece = { video: number; now: number; until: number | undefined; most: number };
+
 /** What a piece of work leaves: more of it, nothing, or the erasure has been ended by another call. */
 type Left = "more" | "none" | "ended";
 
 const leftOf = (hasMore: boolean): Left => (hasMore ? "more" : "none");
 
+/** No event has a greater id. */
+const ALL = Number.MAX_SAFE_INTEGER;
+
 /**
  * Media that a new event could take up, earlier contexts and imports; with the last of them the video itself. From then
- * on none of its events is sent, and what comes belongs to another video of the same id, which stays.
+ * on none of its events is sent, and what comes belongs to another video of the same id, which stays. So does what was received
+ * after `until`.
  */
-async function begin(tx: Tx, video: number, now: number): Promise<Left> {
-  const rows = await tx.all(LIVE_MEDIA, [video, PER_PIECE]);
+async function begin(tx: Tx, { video, now, until, most }: Piece): Promise<Left> {
+  const last = await (until === undefined ? tx.get(LAST_EVENT, [video]) : tx.get(LAST_UNTIL, [video, until]));
+  const upTo = last?.id ?? 0;
+  const rows = await tx.all(LIVE_MEDIA, [video, until === undefined ? ALL : upTo, most]);
   for (const row of rows) await discard(tx, row, now);
   const contexts = await tx.changed(DROP_CONTEXTS, [video, PER_PIECE]);
   const imports = await tx.changed(DROP_IMPORTS, [video, PER_PIECE]);
   const media = ((await erasures.of(tx, video))?.media ?? 0) + rows.length;
-  erasures.save(tx, video, { upTo: (await tx.get(LAST_EVENT, [video]))?.id ?? 0, after: null, media });
-  if ([rows.length, contexts, imports].includes(PER_PIECE)) return "more";
-  tx.write(ERASE_VIDEO, [video]);
+  erasures.save(tx, video, { upTo, after: null, media });
+  if (rows.length === most || contexts === PER_PIECE || imports === PER_PIECE) return "more";
+  tx.write(ERASE_VIDEO, [upTo, video]);
   return "none";
 }
 
@@ -134,10 +150,10 @@ async function begin(tx: Tx, video: number, now: number): Promise<Left> {
  * Deliveries, the newest first, so that none begins because an earlier one of its lane has ended. One that runs ends with
  * its attempt.
  */
-async function cancel(tx: Tx, video: number, now: number): Promise<Left> {
+async function cancel(tx: Tx, { video, now, most }: Piece): Promise<Left> {
   const erasure = await erasures.of(tx, video);
   if (erasure === null) return "ended";
-  let rest = PER_PIECE;
+  let rest = most;
   for (const { endpoint } of await tx.all(ENDPOINTS, [video])) {
     const rows = await tx.all(UNSETTLED, [video, endpoint, now, erasure.upTo, rest]);
     for (const row of rows) await lanes.cancel(tx, row, ERASED, now);
@@ -148,19 +164,18 @@ async function cancel(tx: Tx, video: number, now: number): Promise<Left> {
 }
 
 /** Events, the answers to their deliveries, and media that newer ones have superseded. */
-async function erase(tx: Tx, video: number, now: number): Promise<Left> {
+async function erase(tx: Tx, { video, now, most }: Piece): Promise<Left> {
   const known = await erasures.of(tx, video);
   if (known === null) return "ended";
   const erasure: Erasure = { ...known };
-  const found = await tx.all(EVENTS, [video, erasure.after ?? Number.MIN_SAFE_INTEGER, erasure.upTo, PER_PIECE]);
+  const found = await tx.all(EVENTS, [video, erasure.after ?? Number.MIN_SAFE_INTEGER, erasure.upTo, most]);
   const some = takeSome(found);
+  const ids = new Set(some.flatMap((event) => [event.video_medium ?? [], event.thumbnail_medium ?? []].flat()));
+  // They were superseded: none of them has a copy by itself.
+  const media = (await Promise.all([...ids].map((id) => tx.get(MEDIUM, [id])))).filter((row) => row !== undefined);
+  await Promise.all(media.map((row) => discard(tx, row, now)));
+  erasure.media += media.length;
   for (const event of some) {
-    for (const id of [event.video_medium, event.thumbnail_medium]) {
-      const row = id === null ? undefined : await tx.get(MEDIUM, [id]);
-      if (row === undefined) continue;
-      await discard(tx, row, now);
-      erasure.media++;
-    }
     if (event.deliveries > 0) tx.write(ERASE_ATTEMPTS, [event.id + 1, event.id + event.deliveries]);
     tx.write(ERASE_REPLAYED, [event.id]);
     tx.write(ERASE_ANNOTATION, [event.id]);
@@ -168,17 +183,17 @@ async function erase(tx: Tx, video: number, now: number): Promise<Left> {
     erasure.after = event.sequence;
   }
   erasures.save(tx, video, erasure);
-  return leftOf(hasMore(found, some));
+  return leftOf(hasMore(found, some, most));
 }
 
 /** Duplicates of events that are erased; what repeats one of them from then on is kept without its body. */
-async function eraseDuplicates(tx: Tx, video: number): Promise<Left> {
+async function eraseDuplicates(tx: Tx, { video }: Piece): Promise<Left> {
   const erasure = await erasures.of(tx, video);
   if (erasure === null) return "ended";
   const found = await tx.all(DUPLICATES, [video, erasure.upTo, PER_PIECE]);
   const some = takeSome(found);
   for (const { id } of some) tx.write(DROP_DUPLICATE, [id]);
-  return leftOf(hasMore(found, some));
+  return leftOf(hasMore(found, some, PER_PIECE));
 }
 
 /** `parts`: of the archive, which are to be written anew. Null: another call has ended it. */
@@ -198,16 +213,19 @@ async function end(
 
 /**
  * Erases a video in transactions that hold no other writer up. Cut off at any moment, the same call goes on with it, and
- * meanwhile nothing of it is sent. Who did it (`actor`) is entered in the audit with the last of it. RelayError("not_found") and
- * "conflict" where there is nothing of it to erase.
+ * meanwhile nothing of it is sent. Who did it (`actor`) is entered in the audit with the last of it. `until`: what was received
+ * after that stays. RelayError("not_found") and "conflict" where there is nothing of it to erase.
  */
 export async function forgetInPieces(
-  { read, write, clock }: Engine & { clock: Clock },
+  { read, write, clock, isShared = false }: Engine & { clock: Clock; isShared?: boolean },
   videoId: string,
   now: number,
-  actor?: Actor,
+  { actor, until }: { actor?: Actor | undefined; until?: number } = {},
 ): Promise<{ events: number; media: number; refused: number; parts: number }> {
+  // Not among what comes in: a piece is longer.
+  const ofIt = <T>(run: (tx: Tx) => Promise<T>) => aboutSome(async () => [videoId], run);
   const known = await read(about(videoId, (tx) => find(tx, videoId)));
+  let most = isShared ? FEW : PER_PIECE;
   let refused = 0;
   if (known === null || known.erasedAt !== null) {
     refused = await dropRefused((tx) => enter(tx, 0));
@@ -224,7 +242,7 @@ export async function forgetInPieces(
     if (!isWhole) continue;
     refused += await dropRefused();
     const ended = await write(
-      about(videoId, async (tx) => {
+      ofIt(async (tx) => {
         const erased = await end(tx, known.video, now);
         if (erased !== null) enter(tx, erased.events);
         return erased;
@@ -241,16 +259,17 @@ export async function forgetInPieces(
   async function whole(piece: typeof begin, video: number): Promise<boolean> {
     for (;;) {
       // Only what it holds the database for counts: waiting for a busy relay is pause enough.
-      let held = 0;
+      let took = 0;
       const hold = async (tx: Tx) => {
         const begun = clock.elapsed();
-        const left = await piece(tx, video, now);
-        held = clock.elapsed() - begun;
+        const left = await piece(tx, { video, now, until, most });
+        took = clock.elapsed() - begun;
         return left;
       };
-      const left = await write(about(videoId, hold));
+      const left = await write(ofIt(hold));
       if (left !== "more") return left === "none";
-      await sleep(Math.max(PAUSE, PAUSE_PER_WORK * held), clock);
+      most = nextSize(most, took, PER_PIECE);
+      await sleep(isShared ? PAUSE : Math.max(PAUSE, PAUSE_PER_WORK * took), clock);
     }
   }
 
@@ -269,7 +288,7 @@ export async function forgetInPieces(
         if (isFirst && count > 0) first?.(tx);
         return count;
       };
-      dropped += await write(job(drop));
+      dropped += await write(apart("quarantine", drop));
     }
   }
 }

@@ -1,7 +1,17 @@
 import type { StoredEvent } from "../../../model/event.ts";
 import type { Store } from "../../store.ts";
-import { LISTED, listedEndpoints } from "../deliveries/listed.ts";
-import { all, type Between, bounds, type Condition, newest, rowsOf, type Source, when } from "../rows/merge.ts";
+import { LISTED, listedEndpoints } from "../rows/listed-endpoints.ts";
+import {
+  all,
+  type Between,
+  bounds,
+  type Condition,
+  isContext,
+  newest,
+  rowsOf,
+  type Source,
+  when,
+} from "../rows/merge.ts";
 import type { Filter } from "../rows/source.ts";
 import { ofTitle } from "../titles/events.ts";
 import type { Tx } from "../tx.ts";
@@ -66,11 +76,15 @@ export async function filtersOf(tx: Tx, wish: Wish): Promise<Filter[]> {
     const given: Source = {
       id: "a.event",
       from: "annotations a JOIN events e ON e.id = a.event LEFT JOIN videos v ON v.id = e.video",
-      where: [...bounds(tx, ["a.event"], "evt", wish), when("a.context = ? AND (e.context || '') IS NULL", context)],
+      where: [
+        ...bounds(tx, ["a.event"], "evt", wish),
+        isContext("a.context", context),
+        when("(e.context || '') IS NULL"),
+      ],
     };
     filters.push({
       sources: (rest) => [
-        events(when("e.context = ?", context), ...rest),
+        events(isContext("e.context", context), ...rest),
         { ...given, where: [...given.where, ...rest] },
       ],
       condition: when("coalesce(e.context, a.context) = ?", context),

@@ -9,7 +9,7 @@ const INSERT_DUPLICATE = sql<[number, number, string, Uint8Array, number]>(
      SELECT ?, id, ?, ?, CASE WHEN body IS NULL THEN body ELSE ? END FROM events WHERE id = ?`,
 );
 const COUNT_DUPLICATE = sql<[number]>("UPDATE events SET duplicates = duplicates + 1 WHERE id = ?");
-const RECEIVED_AT = sql<[number], { received_at: number }>("SELECT received_at FROM events WHERE id = ?");
+const RECEIVED_AT = sql<[number], { received_at: number }>("SELECT received_at FROM events WHERE id = ?", ["int8"]);
 
 /** The first of two equal events with nothing of their video in between, if it is recent enough. */
 export async function firstOf(

@@ -2,9 +2,20 @@ import { RelayError } from "../../../errors.ts";
 import type { Video } from "../../../model/video.ts";
 import { isAutosave } from "../../../rules/autosave.ts";
 import { nextVideoState } from "../../../rules/video-state.ts";
-import type { Acceptance, Page, Received, Store } from "../../store.ts";
+import type { Acceptance, Mapping, Page, Received, Store } from "../../store.ts";
 import { type MediumRow, SHOWN_MEDIUM, toMedium } from "../media/rows.ts";
-import { bounds, type Condition, isOneWordOf, namedStates, newest, rowsOf, type Source, when } from "../rows/merge.ts";
+import {
+  bounds,
+  type Condition,
+  isContext,
+  isOneWordOf,
+  namedStates,
+  newest,
+  rowsOf,
+  type Source,
+  when,
+} from "../rows/merge.ts";
+import { inLanes } from "../rows/named.ts";
 import { ALL } from "../rows/paging.ts";
 import { insert, sql, type Tx, update } from "../tx.ts";
 import * as history from "./history.ts";
@@ -19,7 +30,7 @@ export type Place = { video: number; sequence: number; orderedAt: number; isLast
 // What is known of each video: its context and earlier ones, its state, the last sequence.
 
 /** The row of a video by its id at the provider. */
-export const VIDEO = sql<[string], VideoRow>("SELECT * FROM videos WHERE video_id = ?");
+export const VIDEO = sql<[string], VideoRow>("SELECT * FROM videos WHERE video_id = ?", ["text"]);
 const BY_ID = sql<[number], VideoRow>("SELECT * FROM videos WHERE id = ?");
 /** What each event may change, but for state and context. */
 const SAID = [
@@ -177,26 +188,28 @@ export async function retell(
 }
 
 /** How many of these mappings changed the context of their video. `override`: each is the newest, whatever events said. */
-export async function importAll(
-  tx: Tx,
-  rows: { videoId: string; context: string }[],
-  override: boolean,
-  now: number,
-): Promise<number> {
-  let imported = 0;
-  for (const { videoId, context } of rows) {
-    const known = await tx.get(VIDEO, [videoId]);
-    const video = known ?? newVideo(tx.ids.next(), videoId, now);
-    const orderedAt = Math.max(video.ordered_at, now);
-    if (override || (await tx.get(LAST_IMPORT, [video.id]))?.context !== context) {
-      const id = tx.ids.next();
-      insertImport(tx, { id, video: video.id, context, at: now, ordered_at: override ? orderedAt : null });
-    }
-    const { context: present, context_since } = await history.retell(tx, video, now);
-    write(tx, { ...video, ordered_at: orderedAt, context: present, context_since }, known);
-    if (present !== video.context) imported++;
+export async function importAll(tx: Tx, rows: Mapping[], override: boolean, now: number): Promise<number> {
+  const changed = await inLanes(
+    tx,
+    rows,
+    ({ videoId }) => videoId,
+    (row) => importOne(tx, row, override, now),
+  );
+  return changed.filter(Boolean).length;
+}
+
+/** Whether it changed the context of its video. */
+async function importOne(tx: Tx, { videoId, context }: Mapping, override: boolean, now: number): Promise<boolean> {
+  const known = await tx.get(VIDEO, [videoId]);
+  const video = known ?? newVideo(tx.ids.next(), videoId, now);
+  const orderedAt = Math.max(video.ordered_at, now);
+  if (override || (await tx.get(LAST_IMPORT, [video.id]))?.context !== context) {
+    const id = tx.ids.next();
+    insertImport(tx, { id, video: video.id, context, at: now, ordered_at: override ? orderedAt : null });
   }
-  return imported;
+  const { context: present, context_since } = await history.retell(tx, video, now);
+  write(tx, { ...video, ordered_at: orderedAt, context: present, context_since }, known);
+  return present !== video.context;
 }
 
 export async function show(tx: Tx, videoId: string, limit = ALL): Promise<Video> {
@@ -244,7 +257,7 @@ export async function find(tx: Tx, wish: Wish): Promise<number[]> {
     const where = [...inStates, ...(context === undefined ? [] : [when("v.context || '' = ?", context)])];
     return found(tx, wish, tx.titles.sources(q, where));
   }
-  if (context !== undefined) return found(tx, wish, [from([when("v.context = ?", context), ...inStates])]);
+  if (context !== undefined) return found(tx, wish, [from([isContext("v.context", context), ...inStates])]);
   return found(tx, wish, states === undefined ? [from([])] : states.map((one) => from([when("v.state = ?", one)])));
 }
 
@@ -252,10 +265,10 @@ export async function ofContext(tx: Tx, context: string, page: Pick<Page, "limit
   const past: Source = {
     id: "p.video",
     from: "past_contexts p",
-    where: [when("p.context = ?", context)],
+    where: [isContext("p.context", context)],
     isRepeated: true,
   };
-  return toVideos(tx, await found(tx, page, [from([when("v.context = ?", context)]), past]));
+  return toVideos(tx, await found(tx, page, [from([isContext("v.context", context)]), past]));
 }
 
 const NO_LANDMARK = { last_event: null, last_fingerprint: null };

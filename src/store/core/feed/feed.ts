@@ -6,7 +6,7 @@ import { topicOfStored } from "../../../wochit/event.ts";
 import type { FeedPage, FeedWish, MessageParts } from "../../feed.ts";
 import * as events from "../events/events.ts";
 import { ofTypes } from "../events/type-filter.ts";
-import { type Condition, rowsOf, when } from "../rows/merge.ts";
+import { type Condition, isContext, rowsOf, when } from "../rows/merge.ts";
 import { readEpoch } from "../rows/meta.ts";
 import { idAt } from "../rows/paging.ts";
 import { sql, type Tx, type Value } from "../tx.ts";
@@ -47,8 +47,8 @@ async function sourceOf(tx: Tx, { videoId, context, types }: FeedWish, newest: n
   // Not in the order of the table, where the events of other videos would be looked through.
   if (videoId !== undefined) return merge([idsIn("events e", "e.id + 0", ofVideo)]);
   if (context !== undefined) {
-    const own = idsIn("events e", "e.id", when("e.context = ?", context));
-    return merge([own, idsIn("annotations a", "a.event", when("a.context = ?", context))]);
+    const own = idsIn("events e", "e.id", isContext("e.context", context));
+    return merge([own, idsIn("annotations a", "a.event", isContext("a.context", context))]);
   }
   if (types === undefined) {
     return async (after) => {

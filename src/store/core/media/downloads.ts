@@ -6,6 +6,7 @@ import { LATEST_TIME } from "../../../rules/plausible-time.ts";
 import type { ClaimWish } from "../../store.ts";
 import { held } from "../rows/held.ts";
 import { rowsOf } from "../rows/merge.ts";
+import { aboutFound, inLanes } from "../rows/named.ts";
 import { PER_MS } from "../rows/numbers.ts";
 import { sql, type Tx } from "../tx.ts";
 import * as media from "./rows.ts";
@@ -227,10 +228,17 @@ export async function mend(tx: Tx, row: MediumRow, now: number): Promise<void> {
 }
 
 /** A video that came to nothing, whose file has turned up: its download finds it. */
-export async function revive(tx: Tx, id: number, now: number): Promise<void> {
-  const row = await media.byId(tx, id);
-  const isLost = row?.kind === "video" && row.key === null && (row.state === "failed" || row.state === "expired");
-  if (isLost) await ends.restart(tx, row, row.last_error, now);
+export async function revive(tx: Tx, ids: number[], now: number): Promise<void> {
+  const rows = (await Promise.all(ids.map((id) => media.byId(tx, id)))).filter((row) => row !== undefined);
+  const isLost = ({ kind, key, state }: MediumRow) =>
+    kind === "video" && key === null && (state === "failed" || state === "expired");
+  const lost = rows.filter(isLost);
+  await inLanes(
+    tx,
+    lost,
+    ({ video }) => video,
+    (row) => ends.restart(tx, row, row.last_error, now),
+  );
 }
 
 /** Whether the spool must keep what it has of a medium. */
@@ -258,8 +266,15 @@ export function bringForward(tx: Tx, by: number, now: number): void {
 }
 
 /** Mirroring is off: some of what was to be downloaded is skipped, and holds no delivery; resolves with whether there is more. */
-export async function skipSome(tx: Tx, now: number): Promise<{ isMore: boolean }> {
-  const rows = await tx.all(UNSETTLED, [SKIPPED_AT_ONCE]);
-  for (const row of rows) await ends.end(tx, row, "skipped", MIRRORING_OFF, now);
-  return { isMore: rows.length === SKIPPED_AT_ONCE };
-}
+export const skippingSome = (now: number, mayBegin: (tx: Tx) => Promise<boolean> = async () => true) =>
+  aboutFound(
+    async (tx) => (await tx.all(UNSETTLED, [SKIPPED_AT_ONCE])).map(({ video }) => video),
+    async (tx, isHeld) => {
+      if (!(await mayBegin(tx))) return { isMore: false };
+      const found = await tx.all(UNSETTLED, [SKIPPED_AT_ONCE]);
+      const rows = found.filter(({ video }) => isHeld(video));
+      const skip = (row: MediumRow) => ends.end(tx, row, "skipped", MIRRORING_OFF, now);
+      await inLanes(tx, rows, ({ video }) => video, skip);
+      return { isMore: rows.length < found.length || rows.length === SKIPPED_AT_ONCE };
+    },
+  );

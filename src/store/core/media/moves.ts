@@ -1,8 +1,10 @@
 import type { TaskJob } from "../../../model/task.ts";
 import type { ElsewhereCopy, MovedCopy, MoveOutcome, MoveVerbs } from "../../tasks.ts";
 import type { Work } from "../../verbs.ts";
+import { ofRow } from "../rows/named.ts";
+import { PER_PIECE } from "../rows/pieces.ts";
 import * as tasks from "../tasks/rows.ts";
-import { insert, job, sql, type Tx } from "../tx.ts";
+import { apart, insert, job, sql, type Tx } from "../tx.ts";
 import * as former from "./former.ts";
 import type { MediumRow } from "./rows.ts";
 import * as media from "./rows.ts";
@@ -24,10 +26,11 @@ const SOME = sql<[number, number], Pick<MediumRow, "id" | "state" | "target" | "
 const PLACED = sql<[number], Placed>("SELECT medium, target, key, bytes FROM moves WHERE medium = ? AND error IS NULL");
 const write = insert(
   "moves",
-  ["medium", "task", "target", "key", "bytes", "error"],
+  ["medium", "task", "target", "key", "bytes", "error", "claim"],
   `ON CONFLICT (medium) DO UPDATE SET task = excluded.task, target = excluded.target, key = excluded.key,
-     bytes = excluded.bytes, error = excluded.error`,
+     bytes = excluded.bytes, error = excluded.error, claim = excluded.claim`,
 );
+const LET_OTHERS = sql<[number]>("UPDATE moves SET claim = NULL WHERE medium = ?");
 const DROP = sql<[number]>("DELETE FROM moves WHERE medium = ?");
 const LEFT_OVER = sql<[], Placed>(
   `SELECT medium, target, key, bytes FROM moves
@@ -36,7 +39,11 @@ const LEFT_OVER = sql<[], Placed>(
 const FAILED = sql<[number, number], { medium: number; error: string }>(
   "SELECT medium, error FROM moves WHERE task = ? AND error IS NOT NULL ORDER BY medium LIMIT ?",
 );
-const FORGET_FAILED = sql<[]>("DELETE FROM moves WHERE error IS NOT NULL");
+const FORGET_FAILED = sql<[number, number]>(
+  `DELETE FROM moves WHERE medium IN (
+     SELECT medium FROM moves WHERE task < ? AND error IS NOT NULL ORDER BY task, medium LIMIT ?
+   )`,
+);
 const TURN = sql<[number, string, number]>("UPDATE media SET target = ?, key = ? WHERE id = ?");
 
 type MoveWorks = {
@@ -45,19 +52,18 @@ type MoveWorks = {
 
 export const moveWorks: MoveWorks = {
   copiesElsewhere: (target, from) => job((tx) => elsewhere(tx, tx.ids.read("tgt", target), from)),
-  placeMove: (task, copy, now) => job((tx) => place(tx, task, copy, now)),
-  settleMove: (task, copy, outcome, now) => job((tx) => settle(tx, task, copy, outcome, now)),
+  placeMove: (task, copy, now) => ofRow("media", "med", copy.mediumId, (tx) => place(tx, task, copy, now), "tasks"),
+  settleMove: (task, copy, outcome, now) =>
+    ofRow("media", "med", copy.mediumId, (tx) => settle(tx, task, copy, outcome, now), "tasks"),
   failedMoves: (taskId, limit) =>
     job(async (tx) => {
       const rows = await tx.all(FAILED, [tx.ids.read("tsk", taskId), limit]);
       return rows.map(({ medium, error }) => ({ mediumId: tx.ids.show("med", medium), error }));
     }),
+  forgetFailedMoves: (task) => apart("tasks", (tx) => forgetFailed(tx, task)),
   dropFormerCopies: (task, target, at) => job((tx) => dropFormer(tx, task, tx.ids.read("tgt", target), at)),
   noteWait: (task, words) => job((tx) => tasks.say(tx, task, words)),
 };
-
-/** A new task begins: what the one before could not do is this one's to say. */
-export const begin = (tx: Tx) => tx.write(FORGET_FAILED, []);
 
 async function elsewhere(
   tx: Tx,
@@ -89,7 +95,7 @@ async function place(
   const row = await media.byId(tx, tx.ids.read("med", mediumId));
   const held = await tasks.held(tx, task);
   if (held === null || row === undefined) return { is: "lost", again: false };
-  const is = await fitOf(tx, row, from);
+  const is = await fitOf(tx, row, from, now);
   if (is !== "fits") return { is, again: false };
   const { key, passed = [] } = to;
   const target = tx.ids.read("tgt", to.target);
@@ -97,7 +103,7 @@ async function place(
   const isSame = known?.target === target && known.key === key;
   const isPassed = known?.target === target && passed.includes(known.key);
   if (known !== undefined && !isSame && !isPassed) transfers.add(tx, "delete", row.id, known, now);
-  write(tx, { medium: row.id, task: held.id, target, key, bytes: row.bytes, error: null });
+  write(tx, { medium: row.id, task: held.id, target, key, bytes: row.bytes, error: null, claim: held.claims });
   return { is: "placed", again: isSame };
 }
 
@@ -111,8 +117,13 @@ async function settle(
   const held = await tasks.held(tx, task);
   const row = await media.byId(tx, tx.ids.read("med", mediumId));
   if (held === null || row === undefined) return { is: "lost" };
-  const fit = await fitOf(tx, row, from);
-  if (fit === "busy") return { is: fit };
+  const busy = () => {
+    tx.write(LET_OTHERS, [row.id]);
+    return { is: "busy" } as const;
+  };
+  if (outcome.is === "later") return busy();
+  const fit = await fitOf(tx, row, from, now);
+  if (fit === "busy") return busy();
   if (fit === "changed") {
     await letGo(tx, row.id, now);
     return { is: fit };
@@ -120,7 +131,7 @@ async function settle(
   if (outcome.is === "failed") {
     await letGo(tx, row.id, now);
     const { error } = outcome;
-    write(tx, { medium: row.id, task: held.id, target: null, key: null, bytes: null, error });
+    write(tx, { medium: row.id, task: held.id, target: null, key: null, bytes: null, error, claim: null });
     tasks.count(tx, held.id, { done: 0, failed: 1, error: `${mediumId}: ${error}` });
     return { is: "failed" };
   }
@@ -143,10 +154,11 @@ async function turn(tx: Tx, row: MediumRow, to: transfers.Place, deleteAt: numbe
  * Whether a row has the copy that was read, and may turn now. What is being downloaded may find that copy unchanged and go on
  * with it where it was read; what is in the spool gets another place anyway.
  */
-async function fitOf(tx: Tx, row: MediumRow, from: MovedCopy["from"]): Promise<Fit> {
+async function fitOf(tx: Tx, row: MediumRow, from: MovedCopy["from"], now: number): Promise<Fit> {
   const isSame = hasCopy(row) && row.target === tx.ids.read("tgt", from.target) && row.key === from.key;
   if (!isSame || row.sha256 !== from.sha256) return "changed";
-  const isUnderWay = row.state === "running" || row.spooled !== null;
+  const isUnderWay =
+    row.state === "running" || row.spooled !== null || (await transfers.isElsewhere(tx, row.video, now));
   return isUnderWay || (await media.isBlocked(tx, row)) ? "busy" : "fits";
 }
 
@@ -171,6 +183,12 @@ export async function clear(tx: Tx, now: number): Promise<void> {
     tx.write(DROP, [placed.medium]);
     transfers.add(tx, "delete", placed.medium, placed, now);
   }
+}
+
+/** What tasks before it could not do is this one's to say. */
+async function forgetFailed(tx: Tx, task: TaskJob): Promise<number> {
+  const held = await tasks.held(tx, task);
+  return held === null ? 0 : tx.changed(FORGET_FAILED, [held.id, PER_PIECE]);
 }
 
 async function dropFormer(tx: Tx, task: TaskJob, target: number, at: number): Promise<number> {

@@ -2,6 +2,7 @@ import type { Copy, MediaKind, MediaState, Medium } from "../../../model/medium.
 import { MIRRORING_OFF } from "../../../rules/plan.ts";
 import { identityOf } from "../../../wochit/link-identity.ts";
 import type { Ids } from "../rows/ids.ts";
+import { ofMany } from "../rows/many.ts";
 import { sql, type Tx } from "../tx.ts";
 
 /** A media row, as SQLite gives it. */
@@ -90,9 +91,10 @@ export const FIRST_TRY = -100_000_000_000_000;
 
 const LIVE = sql<[number, string], MediumRow>(
   "SELECT * FROM media WHERE video = ? AND kind = ? AND state <> 'superseded' ORDER BY sequence DESC, id DESC",
+  ["int8", "text"],
 );
 const BY_ID = sql<[number], MediumRow>("SELECT * FROM media WHERE id = ?");
-const PAIR = sql<[number | null, number | null], MediumRow>("SELECT * FROM media WHERE id IN (?, ?)");
+const ROWS = ofMany<MediumRow>((ids) => `SELECT * FROM media WHERE id IN (${ids})`);
 
 /** When a download may begin: at once, by its deadline, but never beside another one of its video's thumbnail. */
 export function firstDue(
@@ -105,8 +107,10 @@ export function firstDue(
 
 export const byId = (tx: Tx, id: number) => tx.get(BY_ID, [id]);
 
-/** The media of an event, in no order; null: it announced none of that kind. */
-export const pair = (tx: Tx, video: number | null, thumbnail: number | null) => tx.all(PAIR, [video, thumbnail]);
+/** The rows of these ids, by them, as far as there are such. */
+export async function byIds(tx: Tx, ids: number[]): Promise<Map<number, MediumRow>> {
+  return new Map((await ROWS.all(tx, ids)).map((row) => [row.id, row]));
+}
 
 /** Of a video and kind, those that are not superseded, the newest first. */
 export const live = (tx: Tx, video: number, kind: MediaKind) => tx.all(LIVE, [video, kind]);

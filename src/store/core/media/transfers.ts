@@ -30,16 +30,23 @@ const DUE = sql<[string, number, number], TransferRow & { video: number }>(
   `SELECT t.*, m.video FROM transfers t JOIN media m ON m.id = t.medium WHERE t.action = ? AND t.due <= ?
    ORDER BY t.due, t.id LIMIT ?`,
 );
-// What is uploaded lies in the spool of the relay that has downloaded it.
-const OF_OWN = (isOwn: string) =>
-  `t.action = 'upload' AND EXISTS (SELECT 1 FROM media WHERE media.id = t.medium AND ${isOwn})`;
-// Work on the copies of one video comes one after the other; what one relay does at once it puts in order by itself.
-const HELD_ELSEWHERE = (isOwn: string) =>
+// What is uploaded lies in the spool of the relay that has downloaded it, and is that one's from its beginning.
+const CLAIMABLE = (action: "upload" | "delete", isOwn: string) =>
+  `(SELECT * FROM transfers WHERE action = '${action}'${action === "upload" ? ` AND ${isOwn}` : ""})`;
+// Work on the copies of one video comes one after the other; what one relay does at once it puts in order by itself. A copy is moved
+// while the claim of its task holds.
+const RUNS_ELSEWHERE = (isOwn: string, video: string) =>
   `EXISTS (SELECT 1 FROM transfers WHERE running = 1 AND due > ? AND NOT (${isOwn})
-     AND (SELECT video FROM media WHERE media.id = transfers.medium) = m.video)`;
+     AND (SELECT video FROM media WHERE media.id = transfers.medium) = ${video})`;
+const MOVED_ELSEWHERE = (isOwn: string, video: string) =>
+  `EXISTS (SELECT 1 FROM moves JOIN tasks ON tasks.id = moves.task
+     WHERE moves.claim IS NOT NULL AND moves.claim = tasks.claims AND tasks.state = 'running' AND tasks.due > ?
+       AND NOT (${isOwn}) AND (SELECT video FROM media WHERE media.id = moves.medium) = ${video})`;
 const FIRST_DUE = sql<[string], { due: number | null }>("SELECT min(due) AS due FROM transfers WHERE action = ?");
 const LEASE = sql<[number, number]>("UPDATE transfers SET running = 1, due = ?, claims = claims + 1 WHERE id = ?");
-const RENEW = sql<[number, number, number]>("UPDATE transfers SET due = ? WHERE id = ? AND claims = ? AND running = 1");
+const RENEW = sql<[number, number, number, number]>(
+  "UPDATE transfers SET due = ? WHERE id = ? AND claims = ? AND running = 1 AND due > ?",
+);
 const BRING_FORWARD = sql<[number]>("UPDATE transfers SET due = due - ?");
 // The copies of a deleted video may be meant to stay that long.
 const NEVER_DUE = sql<[number]>(`UPDATE transfers SET due = ? WHERE due >= ${LATEST_TIME} AND action <> 'erase'`);
@@ -114,13 +121,21 @@ export const due = (tx: Tx, action: TransferRow["action"], now: number, limit: n
   held(tx, limit, (most) => {
     const { isAlone, isOwn } = tx.relay;
     if (action === "erase" || isAlone) return tx.all(DUE, [action, now, most]);
-    const claimable = sql<[number, number, number], TransferRow & { video: number }>(
-      `SELECT t.*, m.video FROM transfers t JOIN media m ON m.id = t.medium
-       WHERE ${action === "upload" ? OF_OWN(isOwn) : "t.action = 'delete'"} AND t.due <= ?
-         AND NOT ${HELD_ELSEWHERE(isOwn)} ORDER BY t.due, t.id LIMIT ?`,
+    const claimable = sql<[number, number, number, number], TransferRow & { video: number }>(
+      `SELECT t.*, m.video FROM ${CLAIMABLE(action, isOwn)} t JOIN media m ON m.id = t.medium
+       WHERE t.due <= ? AND NOT ${RUNS_ELSEWHERE(isOwn, "m.video")} AND NOT ${MOVED_ELSEWHERE(isOwn, "m.video")}
+       ORDER BY t.due, t.id LIMIT ?`,
     );
-    return tx.all(claimable, [now, now, most]);
+    return tx.all(claimable, [now, now, now, most]);
   });
+
+/** Whether another relay is at a copy of this video. */
+export async function isElsewhere(tx: Tx, video: number, now: number): Promise<boolean> {
+  const { isAlone, isOwn } = tx.relay;
+  if (isAlone) return false;
+  const running = sql<[number, number], unknown>(`SELECT 1 WHERE ${RUNS_ELSEWHERE(isOwn, "CAST(? AS int8)")}`);
+  return (await tx.get(running, [now, video])) !== undefined;
+}
 
 export const claim = async (tx: Tx, action: TransferRow["action"], wish: ClaimWish): Promise<TransferRow[]> =>
   (await due(tx, action, wish.now, wish.limit)).map((row) => {
@@ -128,14 +143,20 @@ export const claim = async (tx: Tx, action: TransferRow["action"], wish: ClaimWi
     return { ...row, claims: row.claims + 1 };
   });
 
-/** The job's row while the claim is still its own. */
+/**
+ * The job's row while the claim is still its own. Once its lease is over another relay may have emptied the place where it has put
+ * its file: such a claim is not renewed either.
+ */
 export async function rowOf(tx: Tx, job: Job): Promise<TransferRow | null> {
   const row = await tx.get(BY_ID, [tx.ids.find("job", job.id)]);
-  return row?.running === 1 && row.claims === tx.ids.claimed(job.claim) ? row : null;
+  if (row?.running !== 1 || row.claims !== tx.ids.claimed(job.claim)) return null;
+  return tx.relay.isAlone || row.due > tx.now() ? row : null;
 }
 
-export const renew = async (tx: Tx, job: Job, leaseFor: number, now: number) =>
-  (await tx.changed(RENEW, [now + leaseFor, tx.ids.find("job", job.id), tx.ids.claimed(job.claim)])) === 1;
+export async function renew(tx: Tx, job: Job, leaseFor: number, now: number): Promise<boolean> {
+  const values = [now + leaseFor, tx.ids.find("job", job.id), tx.ids.claimed(job.claim)] as const;
+  return (await tx.changed(RENEW, [...values, tx.relay.isAlone ? 0 : now])) === 1;
+}
 
 export const retry = (tx: Tx, row: TransferRow, at: number, error: string, now: number) =>
   tx.write(RETRY, [at, error, now, row.id]);
@@ -158,8 +179,10 @@ export const bringForward = (tx: Tx, by: number) => tx.write(BRING_FORWARD, [by]
 
 function firstDue(tx: Tx, action: TransferRow["action"]): Promise<{ due: number | null } | undefined> {
   if (action !== "upload" || tx.relay.isAlone) return tx.get(FIRST_DUE, [action]);
-  const own = `SELECT t.due FROM transfers t WHERE ${OF_OWN(tx.relay.isOwn)} ORDER BY t.due, t.id LIMIT 1`;
-  return tx.get(sql<[], { due: number }>(own), []);
+  return tx.get(
+    sql<[], { due: number | null }>(`SELECT min(due) AS due FROM ${CLAIMABLE(action, tx.relay.isOwn)} t`),
+    [],
+  );
 }
 
 export const nextDue = async (tx: Tx, ...actions: TransferRow["action"][]): Promise<number | null> => {

@@ -1,9 +1,11 @@
 import type { Expiry, Pruned } from "../../../model/retention.ts";
 import { goesWhole, isAutosave, type Said } from "../../../rules/autosave.ts";
 import * as marks from "../archive/marks.ts";
+import { inLanes } from "../rows/named.ts";
 import { PER_MS } from "../rows/numbers.ts";
 import { idAt } from "../rows/paging.ts";
 import { insert, sql, type Tx, type Value } from "../tx.ts";
+import { firstHeld, type Pruning } from "./pruning.ts";
 import { noteGone, type Reached } from "./reached.ts";
 import * as repetitions from "./repetitions.ts";
 import * as retained from "./retained.ts";
@@ -103,8 +105,9 @@ async function find(
     bytes += row?.bytes ?? 0;
     return found.length === 0 || bytes <= BYTES_PER_PIECE;
   };
-  for (const again of due) {
-    const row = await tx.get(BY_ID, [again.id]);
+  const rows = await Promise.all(due.map(({ id }) => tx.get(BY_ID, [id])));
+  for (const [at, again] of due.entries()) {
+    const row = rows[at];
     if (!fits(row)) return { found, isMore: true };
     found.push({ row, again });
   }
@@ -123,29 +126,51 @@ type Found = { row: Row | undefined; again: retained.Row } | { row: Row; again: 
 const endOf = ({ id, own, replays, media }: Row) =>
   Math.max(Math.floor(id / PER_MS), own ?? 0, replays ?? 0, media ?? 0);
 
-/** Prunes the next few, and moves `reached`; returns whether there may be more. */
+/** The videos of the next few that would be pruned. */
+export async function videosOfNext(
+  tx: Tx,
+  expiry: Expiry,
+  { reached, limit }: Pick<Pruning, "reached" | "limit">,
+): Promise<number[]> {
+  const { found } = await find(tx, expiry, reached.bodies, limit);
+  return found.flatMap(({ row }) => row?.video ?? []);
+}
+
+/** Prunes the next few; returns whether there may be more. */
 export async function prune(
   tx: Tx,
   expiry: Expiry,
-  { reached, pruned, limit, now }: { reached: Reached; pruned: Pruned; limit: number; now: number },
+  { reached, pruned, limit, now, isHeld }: Pruning,
 ): Promise<boolean> {
-  const { found, isMore } = await find(tx, expiry, reached.bodies, limit);
+  const next = await find(tx, expiry, reached.bodies, limit);
+  const found = firstHeld(next.found, ({ row }) => row?.video, isHeld);
+  const judged = await Promise.all(
+    found.map(async ({ row, again }) => {
+      const hasEnded = row !== undefined && endOf(row) < expiry.bodies;
+      const goes = hasEnded && (!expiry.archives || (await marks.isSafe(tx, row.id)));
+      return { row, again, hasEnded, goes };
+    }),
+  );
   const room = { rows: limit, bytes: BYTES_PER_PIECE, isBegun: false };
-  for (const { row, again } of found) {
-    const hasEnded = row !== undefined && endOf(row) < expiry.bodies;
-    const goes = hasEnded && (!expiry.archives || (await marks.isSafe(tx, row.id)));
+  const some: typeof judged = [];
+  for (const one of judged) {
+    const { row, again, goes } = one;
     // What is left of it is for the next piece.
-    if (goes && row.repetitions > 0 && !(await repetitions.prune(tx, row.id, room, pruned))) return true;
-    if (again === null) reached.bodies = row.id;
+    if (goes && row!.repetitions > 0 && !(await repetitions.prune(tx, row!.id, room, pruned))) break;
+    if (again === null) reached.bodies = row!.id;
     else retained.drop(tx, again);
-    if (goes) await expire(tx, expiry, row, { reached, pruned });
-    else if (hasEnded) await marks.enqueue(tx, row.id);
-    else if (row !== undefined) {
-      const ended = endOf(row);
-      retained.keep(tx, "body", ended === NEVER ? now : ended, row.id);
-    }
+    some.push(one);
   }
-  return isMore;
+  await inLanes(tx, some, ({ row }) => row?.video, pruneOne);
+  return next.isMore || some.length < next.found.length;
+
+  async function pruneOne({ row, hasEnded, goes }: (typeof judged)[number]): Promise<void> {
+    if (row === undefined) return;
+    if (goes) return expire(tx, expiry, row, { reached, pruned });
+    if (hasEnded) return marks.enqueue(tx, row.id);
+    const ended = endOf(row);
+    retained.keep(tx, "body", ended === NEVER ? now : ended, row.id);
+  }
 }
 
 /** Counts what `prune` would take of the events behind `from`; returns the last that was looked at; null: there are no more. */
@@ -155,7 +180,8 @@ export async function count(
   { from, pruned, toArchive, limit }: Counting & { from: number; limit: number },
 ): Promise<number | null> {
   const rows = await tx.all(NEXT, [from, idAt(expiry.bodies), limit]);
-  for (const row of rows) if (endOf(row) < expiry.bodies) await countExpired(tx, expiry, row, { pruned, toArchive });
+  const expired = rows.filter((row) => endOf(row) < expiry.bodies);
+  await Promise.all(expired.map((row) => countExpired(tx, expiry, row, { pruned, toArchive })));
   return rows.length < limit ? null : rows.at(-1)!.id;
 }
 

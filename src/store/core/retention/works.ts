@@ -6,6 +6,7 @@ import { deliveriesOf, releaseSome } from "../archive/release.ts";
 import { archiveWorks } from "../archive/works.ts";
 import { copiesOf } from "../rows/counts.ts";
 import * as meta from "../rows/meta.ts";
+import { aboutFound } from "../rows/named.ts";
 import { PER_MS } from "../rows/numbers.ts";
 import { ALL } from "../rows/paging.ts";
 import { apart, job, sql, type Tx } from "../tx.ts";
@@ -39,7 +40,7 @@ export const retentionWorks: RetentionWorks = {
     answer: (wish, now) =>
       job(async (tx) => {
         const reached = await reaches.read(tx);
-        if (isHeld(reached, wish, now)) return null;
+        if (isOthers(reached, wish, now)) return null;
         const some =
           (await isLeftInQueue(tx, wish)) ||
           (await bodies.isAny(tx, wish, reached)) ||
@@ -47,7 +48,12 @@ export const retentionWorks: RetentionWorks = {
           (await ages.isAny(tx, now));
         return some || reached.holder === wish.by ? undefined : { ...nothingPruned(), isMore: false };
       }),
-    run: (wish, now) => job((tx) => prune(tx, wish, now)),
+    run: (wish, now) =>
+      aboutFound(
+        (tx) => videosOfNext(tx, wish),
+        (tx, isHeld) => prune(tx, wish, now, isHeld),
+        "retention",
+      ),
   },
   countPrunable: (expiry, from) => job((tx) => count(tx, expiry, from)),
   oldestBody: () => job(oldestBody),
@@ -56,7 +62,7 @@ export const retentionWorks: RetentionWorks = {
   ...archiveWorks,
 };
 
-const isHeld = (reached: Reached, { by, takes = false }: Wish, now: number) =>
+const isOthers = (reached: Reached, { by, takes = false }: Wish, now: number) =>
   !takes && reaches.isHeld(reached, by, now);
 
 /** What was to be archived is pruned as the rest is, where nothing is archived any longer. */
@@ -64,12 +70,24 @@ async function isLeftInQueue(tx: Tx, { archives = false }: Wish): Promise<boolea
   return !archives && (await retained.due(tx, "archive", ALL, 1)).length > 0;
 }
 
-async function prune(tx: Tx, wish: Wish, now: number): ReturnType<RetentionVerbs["prune"]> {
+/** Of what the next piece is about: it is about bodies, or, where there are none, about attempts. */
+async function videosOfNext(tx: Tx, wish: Wish): Promise<number[]> {
+  const place = { reached: await reaches.read(tx), limit: wish.limit };
+  const videos = await bodies.videosOfNext(tx, wish, place);
+  return videos.length > 0 ? videos : attempts.videosOfNext(tx, wish, place);
+}
+
+async function prune(
+  tx: Tx,
+  wish: Wish,
+  now: number,
+  isHeld: (video: number) => boolean,
+): ReturnType<RetentionVerbs["prune"]> {
   const { by, leaseFor, limit } = wish;
   const reached = await reaches.read(tx);
-  if (isHeld(reached, wish, now)) return null;
+  if (isOthers(reached, wish, now)) return null;
   const pruned = nothingPruned();
-  const work = { reached, pruned, limit, now };
+  const work = { reached, pruned, limit, now, isHeld };
   // What goes with its body is not looked at twice.
   const isMore =
     ((await isLeftInQueue(tx, wish)) && (await releaseSome(tx, limit, now))) ||

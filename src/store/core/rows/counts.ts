@@ -1,8 +1,8 @@
 import type { JobState } from "../../../model/job.ts";
 import type { MediaKind, MediaState } from "../../../model/medium.ts";
 import type { Counts } from "../../counts.ts";
-import { LISTED, listedEndpoints } from "../deliveries/listed.ts";
 import { sql, type Tx } from "../tx.ts";
+import { LISTED, listedEndpoints } from "./listed-endpoints.ts";
 import { PER_MS } from "./numbers.ts";
 
 type Numbers = Pick<Counts, "uploads" | "deletions"> & Counts["quarantine"];

@@ -74,7 +74,16 @@ export function setSeenTime(tx: Tx, now: number): void {
   writeText(tx, SEEN_AT, String(now));
 }
 
-/** The same; resolves with how far the time remembered before is ahead of `now`; 0: it is not. */
+/** Less than the hour after which each relay does so again, in milliseconds. */
+const SEEN_FOR = 50 * 60_000;
+
+/** Whether the time was remembered a while ago at most, and is not ahead of `now`. */
+export async function wasSeen(tx: Tx, now: number): Promise<boolean> {
+  const at = await readText(tx, SEEN_AT);
+  return at !== null && Number(at) <= now && now - Number(at) < SEEN_FOR;
+}
+
+/** Remembers it, too; resolves with how far the time remembered before is ahead of `now`; 0: it is not. */
 export async function replaceSeenTime(tx: Tx, now: number): Promise<number> {
   const before = await readText(tx, SEEN_AT);
   setSeenTime(tx, now);

@@ -1,4 +1,4 @@
-/** At most this many rows of a table, and bytes of bodies, are erased in one transaction: some milliseconds. */
+/** At most this many rows of a table, and bytes of bodies, are erased or changed in one transaction: some milliseconds. */
 export const PER_PIECE = 250;
 const BYTES_PER_PIECE = 4 * 2 ** 20;
 
@@ -13,7 +13,7 @@ export function takeSome<Row extends Sized>(rows: Row[]): Row[] {
   });
 }
 
-/** Whether there may be more than these that were taken of those found. */
-export function hasMore(found: Sized[], taken: Sized[]): boolean {
-  return taken.length < found.length || found.length === PER_PIECE;
+/** Whether there may be more than these that were taken of those found, of which `most` were looked for. */
+export function hasMore(found: Sized[], taken: Sized[], most: number): boolean {
+  return taken.length < found.length || found.length === most;
 }

@@ -33,14 +33,22 @@ const BY_KEY = sql<[string, string, number, string], Row>(
   "SELECT * FROM tallies WHERE kind = ? AND label = ? AND hour = ? AND writer = ?",
 );
 const COUNT = sql<[number, Numbered]>("UPDATE counters SET value = value + ? WHERE name = ?");
+const COLUMNS = ["hour", "kind", "label", "writer", "ok", "failed", "ms", "times"] as const;
+const add = insert(
+  "tallies",
+  COLUMNS,
+  `ON CONFLICT (kind, label, hour, writer) DO UPDATE SET ok = tallies.ok + excluded.ok,
+     failed = tallies.failed + excluded.failed`,
+);
 const put = insert(
   "tallies",
-  ["hour", "kind", "label", "writer", "ok", "failed", "ms", "times"],
+  COLUMNS,
   `ON CONFLICT (kind, label, hour, writer) DO UPDATE SET ok = excluded.ok, failed = excluded.failed, ms = excluded.ms,
      times = excluded.times`,
 );
 
-export function createSums(): Sums {
+/** `count`: the statement that adds to a number. */
+export function createSums(count = COUNT): Sums {
   const sums = new Map<string, Tally>();
   const numbers = new Map<Numbered, number>();
   return {
@@ -65,11 +73,13 @@ export function createSums(): Sums {
     },
     isEmpty: () => sums.size === 0 && numbers.size === 0,
     async write(tx) {
-      for (const [of, by] of numbers) if (by !== 0) tx.write(COUNT, [by, of]);
+      for (const [of, by] of numbers) if (by !== 0) tx.write(count, [by, of]);
       numbers.clear();
-      const rows = [...sums.values()];
-      sums.clear();
       const { writer } = tx.relay;
+      for (const sum of sums.values()) if (!isTimed(sum)) add(tx, toRow(sum, writer));
+      // How long things took is a text: it is read before it is added to.
+      const rows = [...sums.values()].filter(isTimed);
+      sums.clear();
       const before = await Promise.all(
         rows.map(({ kind, label, hour }) => tx.get(BY_KEY, [kind, label, hour, writer])),
       );
@@ -77,6 +87,8 @@ export function createSums(): Sums {
     },
   };
 }
+
+const isTimed = ({ times }: Tally) => times.length > 0;
 
 /** The sum of two of one hour. */
 function both({ times, ...one }: Tally, other: Tally): Tally {

@@ -1,4 +1,4 @@
-import { LISTED, listedEndpoints } from "../deliveries/listed.ts";
+import { LISTED, listedEndpoints } from "../rows/listed-endpoints.ts";
 import { all, type Condition, when } from "../rows/merge.ts";
 import { idAt } from "../rows/paging.ts";
 import { sql, type Tx, type Value } from "../tx.ts";

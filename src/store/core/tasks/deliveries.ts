@@ -1,8 +1,8 @@
 import type { JobState } from "../../../model/job.ts";
 import type { TaskVerb } from "../../../model/task.ts";
 import { failedSince } from "../deliveries/failed.ts";
-import { LISTED, listedEndpoints } from "../deliveries/listed.ts";
 import { ofTypes } from "../events/type-filter.ts";
+import { LISTED, listedEndpoints } from "../rows/listed-endpoints.ts";
 import {
   all,
   among,
@@ -90,13 +90,11 @@ export async function find(tx: Tx, scope: Scope, from: Place | null, limit: numb
   const wanted = scope.filter.ids && new Set(scope.filter.ids.map((id) => tx.ids.read("dlv", id)));
 
   async function look(events: number[], behind: Place, most: number) {
-    const found: Item[] = [];
-    for (const some of among("e.id", events)) {
-      for (const kind of [OWN, REPLAYS]) {
-        const { text, values } = all([some, kind, ...conditions]);
-        found.push(...(await tx.all(sql<Value[], Item>(`${SELECT} WHERE ${text}`), values)));
-      }
-    }
+    const looks = among("e.id", events).flatMap((some) =>
+      [OWN, REPLAYS].map((kind) => all([some, kind, ...conditions])),
+    );
+    const rows = looks.map(({ text, values }) => tx.all(sql<Value[], Item>(`${SELECT} WHERE ${text}`), values));
+    const found = (await Promise.all(rows)).flat();
     const items = found
       .filter((one) => sign * (one.event - behind[0] || one.id - behind[1]) > 0 && (wanted?.has(one.id) ?? true))
       .sort((a, b) => sign * (a.event - b.event || a.id - b.id))
@@ -107,7 +105,7 @@ export async function find(tx: Tx, scope: Scope, from: Place | null, limit: numb
 
   const known = await knownEvents(tx, scope, wanted);
   const drivers = known === null ? await driversOf(tx, scope) : async () => [{ events: known }];
-  return search(tx, { from, isDown, limit, drivers }, look);
+  return search(tx, { from, isDown, limit, share: scope.share, drivers }, look);
 }
 
 const SELECT = "SELECT d.id, d.event, d.video, d.endpoint FROM events e CROSS JOIN deliveries d";

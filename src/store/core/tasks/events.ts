@@ -79,11 +79,12 @@ export async function find(tx: Tx, scope: Scope, from: Place | null, limit: numb
     const items: Item[] = [];
     for (const some of among("e.id", events)) {
       const { text, values } = all([some, ...conditions]);
-      for (const row of await tx.all(sql<Value[], Row>(`${SELECT} WHERE ${text} ORDER BY e.id`), values)) {
-        if (row.id <= behind) continue;
-        const topic = topicOfStored({ ...row, failure: row.failure === 1 });
-        for (const endpoint of await endpointsOf(tx, scope, row, { ...row, topic }))
-          items.push({ id: row.id, event: row.id, video: row.video, endpoint });
+      const found = await tx.all(sql<Value[], Row>(`${SELECT} WHERE ${text} ORDER BY e.id`), values);
+      const rows = found.filter(({ id }) => id > behind);
+      const topicOf = (row: Row) => topicOfStored({ ...row, failure: row.failure === 1 });
+      const sent = await Promise.all(rows.map((row) => endpointsOf(tx, scope, row, { ...row, topic: topicOf(row) })));
+      for (const [at, row] of rows.entries()) {
+        for (const endpoint of sent[at]!) items.push({ id: row.id, event: row.id, video: row.video, endpoint });
         if (items.length >= most) return { items, to: [row.id, BEYOND] as const };
       }
     }
@@ -92,7 +93,7 @@ export async function find(tx: Tx, scope: Scope, from: Place | null, limit: numb
 
   // Videos of a title are looked for in each step.
   const perStep = wish.q === undefined ? 0 : FEW;
-  return search(tx, { from, isDown: false, limit, perStep, drivers }, look);
+  return search(tx, { from, isDown: false, limit, perStep, share: scope.share, drivers }, look);
 }
 
 async function endpointsOf(tx: Tx, { filter, onlyDead, upTo }: Scope, row: Row, subject: Subject): Promise<string[]> {

@@ -174,8 +174,12 @@ export async function lease(tx: Tx, id: number, until: number): Promise<TaskJob>
 export async function renew(tx: Tx, task: { id: string; claim: string | null }, until: number): Promise<boolean> {
   const id = tx.ids.find("tsk", task.id);
   if (task.claim === null) return (await tx.changed(RENEW_COUNT, [until, id])) === 1;
-  return (await tx.changed(RENEW, [until, id, tx.ids.claimed(task.claim)])) === 1;
+  return fence(tx, { id: task.id, claim: task.claim }, until);
 }
+
+/** Whether the task is this claim's: no other claims it until the transaction ends. */
+export const fence = async (tx: Tx, { id, claim }: Pick<TaskJob, "id" | "claim">, until: number): Promise<boolean> =>
+  (await tx.changed(RENEW, [until, tx.ids.find("tsk", id), tx.ids.claimed(claim)])) === 1;
 
 /** The task of a claim; null: it is lost. */
 export async function held(tx: Tx, job: TaskJob): Promise<TaskRow | null> {

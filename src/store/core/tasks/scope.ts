@@ -2,8 +2,11 @@ import type { TaskWish } from "../../../model/task.ts";
 import { all, type Between, type Source } from "../rows/merge.ts";
 import { sql, type Tx, type Value } from "../tx.ts";
 
-/** What a task takes: rows with lesser numbers than `upTo`, and that have not changed since; made at `at`. */
-export type Scope = TaskWish & { upTo: number; at: number };
+/**
+ * What a task takes: rows with lesser numbers than `upTo`, and that have not changed since; made at `at`. `share`: what part of
+ * the rows that one search may read this one may.
+ */
+export type Scope = TaskWish & { upTo: number; at: number; share?: number };
 
 /** Where the work is: behind this row, in order of events, and of rows within one. */
 export type Place = readonly [event: number, id: number];
@@ -32,12 +35,13 @@ export type Step = { events: Between; own: Between };
  */
 export type Driver = { events: number[] } | { sources: Source[] };
 
-/** `perStep`: rows that `drivers` itself reads for a step. */
+/** `perStep`: rows that `drivers` itself reads for a step; `share` as of a scope. */
 type Search = {
   from: Place | null;
   isDown: boolean;
   limit: number;
   perStep?: number;
+  share?: number | undefined;
   drivers(step: Step): Promise<Driver[]>;
 };
 
@@ -48,13 +52,13 @@ type Search = {
  */
 export async function search(
   tx: Tx,
-  { from, isDown, limit, perStep = 0, drivers }: Search,
+  { from, isDown, limit, perStep = 0, share = 1, drivers }: Search,
   look: (events: number[], behind: Place, most: number) => Promise<{ items: Item[]; to: Place | null }>,
 ): Promise<Found> {
   const items: Item[] = [];
-  const step = Math.max(LEAST, Math.min(limit, MOST));
+  let step = Math.max(LEAST, Math.min(limit, MOST));
   let place: Place = from ?? (isDown ? [BEYOND, BEYOND] : [0, BEYOND]);
-  for (let looked = 0; looked < PER_SEARCH; ) {
+  for (let looked = 0; looked < share * PER_SEARCH; ) {
     const span = await begin(place);
     const each = await Promise.all(
       (await drivers(span)).map((driver) => next(tx, driver, span, { isDown, most: step })),
@@ -66,6 +70,8 @@ export async function search(
     if (to !== null) return { items, to, isLast: false };
     if (end === null) return { items, to: isDown ? [0, 0] : [BEYOND, BEYOND], isLast: true };
     place = isDown ? [end, 0] : [end, BEYOND];
+    // Each step is some round trips: where few match, fewer steps are as many rows.
+    if (some.length === 0) step = Math.min(2 * step, MOST);
   }
   return { items, to: place, isLast: false };
 

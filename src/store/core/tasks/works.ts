@@ -10,8 +10,9 @@ import * as quarantine from "../events/quarantine.ts";
 import { VIDEO } from "../events/videos.ts";
 import * as moves from "../media/moves.ts";
 import type { Prefix } from "../rows/ids.ts";
+import { inLanes, videosOf } from "../rows/named.ts";
 import { PER_MS } from "../rows/numbers.ts";
-import { apart, type Job, job, type Tx } from "../tx.ts";
+import { aboutSome, apart, type Job, job, type Tx } from "../tx.ts";
 import { some } from "./counted.ts";
 import * as ofDeliveries from "./deliveries.ts";
 import * as ofEvents from "./events.ts";
@@ -56,14 +57,13 @@ export const taskWorks = (accepting: Accepting): TaskWorks => ({
       }),
   },
   renewTask: (task, leaseFor) => apart("tasks", (tx) => tasks.renew(tx, task, tx.now() + leaseFor)),
-  taskPiece: (id) => job((tx) => piece(tx, id)),
-  workTask: (claimed, some, leaseFor, now) => job((tx) => work(tx, claimed, some, { accepting, leaseFor, now })),
-  createRun: (run, now) =>
-    job(async (tx) => {
-      const made = await tasks.createRun(tx, run, now);
-      if (run.verb === "move") moves.begin(tx);
-      return made;
-    }),
+  taskPiece: (id, share = 1) => job((tx) => piece(tx, id, share)),
+  workTask: (claimed, some, leaseFor, now) =>
+    aboutSome(
+      (tx) => namesOf(tx, claimed, some, accepting),
+      (tx) => work(tx, claimed, some, { accepting, leaseFor, now }),
+    ),
+  createRun: (run, now) => job((tx) => tasks.createRun(tx, run, now)),
   endRun: (claimed, outcome, now) =>
     job(async (tx) => {
       await tasks.endRun(tx, claimed, outcome, now);
@@ -129,13 +129,31 @@ async function count(
 
 const PREFIX = { retry: "dlv", cancel: "dlv", replay: "evt", reprocess: "qrn" } satisfies Record<string, Prefix>;
 
-async function piece(tx: Tx, id: string): Promise<TaskPiece> {
+async function piece(tx: Tx, id: string, share: number): Promise<TaskPiece> {
   const row = await tasks.rowOf(tx, id);
-  const most = row.verb === "reprocess" ? BODIES_PER_PIECE : PER_PIECE;
+  const most = Math.ceil(share * (row.verb === "reprocess" ? BODIES_PER_PIECE : PER_PIECE));
   const limit = Math.max(1, Math.min(most, Math.floor(tasks.rateOf(row) ?? most)));
-  const { items, to, isLast } = await find(tx, tasks.scopeOf(row), placeAt(row.position), limit);
-  const named = items.map(({ id, endpoint }) => ({ id: tx.ids.show(PREFIX[row.verb as TaskVerb], id), endpoint }));
+  const { items, to, isLast } = await find(tx, { ...tasks.scopeOf(row), share }, placeAt(row.position), limit);
+  const named = items.map(({ id, ...item }) => ({
+    ...{ id: tx.ids.show(PREFIX[row.verb as TaskVerb], id), endpoint: item.endpoint, video: item.video },
+  }));
   return { items: named, from: row.position, to: JSON.stringify(to), isLast };
+}
+
+/** Of the videos that a piece is about. */
+async function namesOf(tx: Tx, { verb }: TaskJob, { items }: TaskPiece, accepting: Accepting): Promise<string[]> {
+  if (verb === "reprocess") return items.flatMap(({ body }) => nameIn(body, accepting) ?? []);
+  return videosOf(tx, "videos", [...new Set(items.map(({ video }) => video))]);
+}
+
+/** Of the video that a refused body is about; null: it is no event, or not there any longer. */
+function nameIn(body: Uint8Array | undefined, accepting: Accepting): string | null {
+  if (body === undefined) return null;
+  try {
+    return accepting({ receivedAt: 0, sourceAddress: "", body, late: true }).key;
+  } catch {
+    return null;
+  }
 }
 
 async function work(
@@ -144,17 +162,20 @@ async function work(
   { items, from, to, isLast }: TaskPiece,
   { accepting, leaseFor, now }: { accepting: Accepting; leaseFor: number; now: number },
 ): Promise<Awaited<ReturnType<TaskVerbs["workTask"]>>> {
-  const row = await tasks.held(tx, claimed);
+  // No other claim of it does the same meanwhile.
+  const [isOurs, row] = await Promise.all([tasks.fence(tx, claimed, now + leaseFor), tasks.held(tx, claimed)]);
   // A piece of another place was done already.
-  if (row === null || row.position !== from) return { isOurs: false, ended: null };
+  if (!isOurs || row === null || row.position !== from) return { isOurs: false, ended: null };
   const scope = tasks.scopeOf(row);
   const counted: Counted = { done: 0, failed: 0, error: null };
-  for (const item of items) {
-    const error = item.error ?? (await doOne(tx, scope, item, { accepting, now }));
+  const videoOf = ({ id, body, video }: TaskItem) =>
+    claimed.verb !== "reprocess" ? video : (nameIn(body, accepting) ?? id);
+  const doEach = async (item: TaskItem) => item.error ?? doOne(tx, scope, item, { accepting, now });
+  for (const [at, error] of (await inLanes(tx, items, videoOf, doEach)).entries()) {
     if (error === null) counted.done++;
     else if (error !== SKIPPED) {
       counted.failed++;
-      counted.error = `${item.id}: ${error}`;
+      counted.error = `${items[at]!.id}: ${error}`;
     }
   }
   if (isLast) noteUnwanted(scope, row, counted);

@@ -118,6 +118,7 @@ async function copyAll(tx: Transaction, parts: Parts): Promise<Omit<StoreCopied,
     random,
     isWanted: () => true,
     restoredBy: null,
+    isWhole: true,
   });
   // No attempt of before is under way: no relay has the database.
   await tx.query(query("UPDATE epochs SET began_at = NULL"));

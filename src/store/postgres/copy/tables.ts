@@ -44,8 +44,8 @@ const specials = (node: string): Record<string, Special> => {
   };
 };
 
-/** Tables of PostgreSQL that begin empty: all titles are written already; names, receipts, relays and paces are of what runs there. */
-const EMPTY = ["titles_due", "given_names", "receipts", "nodes", "paces"];
+/** Tables of PostgreSQL that begin empty: all titles are written already; names, receipts, decisions, relays and paces are of what runs there. */
+const EMPTY = ["titles_due", "given_names", "receipts", "handed_over", "nodes", "paces"];
 
 /** Tables of SQLite that no other is made from by its name: files are backed up; the rest is its index of titles. */
 const LEFT = [

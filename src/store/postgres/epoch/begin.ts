@@ -25,6 +25,8 @@ export type Begin = {
   isWanted(state: State): boolean;
   /** The database was put back by hand, by this one: what it has as not done may have been done. Null: a server took over. */
   restoredBy: Actor | null;
+  /** Nothing of the epoch before is lost. */
+  isWhole?: boolean;
 };
 
 /** The least of numbers between two epochs: more events than a video gets between a backup and its restore. */
@@ -52,7 +54,7 @@ export async function readState(ask: (query: Query) => Promise<Answer>): Promise
  */
 export async function beginEpoch(
   transaction: Transaction,
-  { now, seen, answeredAt = now, random, isWanted, restoredBy }: Begin,
+  { now, seen, answeredAt = now, random, isWanted, restoredBy, isWhole = false }: Begin,
 ): Promise<number | null> {
   const ask = transaction.query;
   const [, , state] = await Promise.all([
@@ -84,16 +86,15 @@ export async function beginEpoch(
       ),
     ),
   ]);
+  // Some of them may have ended, and some links have been used, in what is lost.
+  if (!isWhole) await ask(query("DELETE FROM sessions"));
   if (restoredBy !== null || (await isUnseen(ask, answeredAt))) {
-    await Promise.all([
-      ask(
-        query(
-          `UPDATE tasks SET state = 'canceled', ended_at = $1, error = 'the database was restored' WHERE ended_at IS NULL`,
-          now,
-        ),
+    await ask(
+      query(
+        `UPDATE tasks SET state = 'canceled', ended_at = $1, error = 'the database was restored' WHERE ended_at IS NULL`,
+        now,
       ),
-      ask(query("DELETE FROM sessions")),
-    ]);
+    );
   }
   if (restoredBy !== null) {
     await ask(

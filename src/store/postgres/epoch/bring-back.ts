@@ -1,6 +1,7 @@
 import type { Random } from "../../../ports.ts";
 import { VIDEO } from "../../core/events/videos.ts";
 import * as reached from "../../core/retention/reached.ts";
+import { PER_MS } from "../../core/rows/numbers.ts";
 import { accepting } from "../../core/rules.ts";
 import { apart, type Job, job, sql, type Tx } from "../../core/tx.ts";
 import type { StoreSettings } from "../../settings.ts";
@@ -44,6 +45,26 @@ export const storeAgain = (some: Acknowledged[], settings: StoreSettings, random
     for (const one of some) restored.push(await storeOne(tx, one, settings));
     if (restored.some((what) => what === "stored" || what === "repeated")) tx.write(MARK, [random.bytes(16)]);
     return restored;
+  });
+
+/** A given name is kept for at least this long, in milliseconds: a relay that was cut off for so long holds no acknowledgement. */
+const KEPT = 24 * 3_600_000;
+
+/** How many are removed at once. */
+const PIECE = 1_000;
+
+const DROP = sql<[number, number]>(
+  `DELETE FROM given_names WHERE name IN (SELECT name FROM given_names n
+     WHERE event < ? AND NOT EXISTS (SELECT 1 FROM events WHERE id = n.event) LIMIT ?)`,
+);
+
+/** Removes a piece of the names that were given to events which have been pruned since, and gives whether there may be more. */
+export const dropNames = (now: number, random: Random): Job<boolean> =>
+  apart("meta", async (tx) => {
+    const dropped = await tx.changed(DROP, [(now - KEPT) * PER_MS, PIECE]);
+    // Other relays know them by heart.
+    if (dropped > 0) tx.write(MARK, [random.bytes(16)]);
+    return dropped === PIECE;
   });
 
 const NAMED = sql<[string], unknown>("SELECT 1 FROM given_names n JOIN events e ON e.id = n.event WHERE n.name = ?");

@@ -41,7 +41,7 @@ export function createLife(): KnownLife {
   let life: Life | null = null;
   let touchedAt = 0;
   let tagged = createNames([]);
-  const given = { shown: new Map<number, string>(), found: new Map<string, number>() };
+  let given = { shown: new Map<number, string>(), found: new Map<string, number>() };
 
   return {
     now() {
@@ -66,6 +66,7 @@ export function createLife(): KnownLife {
       const rows = of.rows as EpochRow[];
       const { number, began_at: beganAt } = rows[0]!;
       tagged = createNames(rows);
+      given = { shown: new Map(), found: new Map() };
       for (const { name, event, is_shown } of names.rows as GivenRow[]) {
         given.found.set(name, event);
         if (is_shown === 1) given.shown.set(event, name);

@@ -1,6 +1,7 @@
-import { errorLine } from "../../../errors.ts";
+import { codeOf, errorLine } from "../../../errors.ts";
 import { sleep } from "../../../platform/timing.ts";
 import type { Clock, Log, Random } from "../../../ports.ts";
+import type { AuditedWorks } from "../../core/audit.ts";
 import type { StoreSettings } from "../../settings.ts";
 import type { Accepted, Received } from "../../store.ts";
 import type { Engine } from "../../verbs.ts";
@@ -8,6 +9,8 @@ import { isTrouble } from "../wire/errors.ts";
 import type { Wire } from "../wire/open.ts";
 import { beginEpoch } from "./begin.ts";
 import { isThere, type Restored, storeAgain } from "./bring-back.ts";
+import { again, areThere, type Decision, forgetAgain, isForgetting, nameOf } from "./decisions.ts";
+import type { Handed } from "./hand-over.ts";
 import type { KnownLife } from "./life.ts";
 import { type Acknowledged, createRing, KEPT } from "./ring.ts";
 
@@ -21,6 +24,12 @@ const PER_PIECE = 20;
 /** Names that a line of the log has at most. */
 const NAMED = 20;
 
+/** Decisions that are remembered, at most. */
+const MOST_DECISIONS = 10_000;
+
+/** What a decision is about may have to be stored again by another relay first: it is waited for, milliseconds. No delivery is claimed meanwhile. */
+const OTHERS_NEED = { pause: 1_000, most: 20_000 };
+
 /** How long a stop waits for what is owed, in milliseconds. */
 const LAST_PATIENCE = 3_000;
 
@@ -29,6 +38,9 @@ type Options = {
   life: KnownLife;
   readLife(): Promise<void>;
   write: Engine["write"];
+  /** What audited verbs do, and the erasure of a video up to what was received by then. */
+  rules: AuditedWorks;
+  forget(videoId: string, now: number): Promise<unknown>;
   settings: StoreSettings;
   clock: Clock;
   random: Random;
@@ -44,17 +56,31 @@ async function sequence<T, R>(all: T[], work: (one: T) => Promise<R>): Promise<R
 export type Recall = {
   /** Called in the turn in which the answer goes out. */
   acknowledged(received: Received, accepted: Accepted): void;
+  /** The same, of what an operator has decided, here or by a command. */
+  decided(decision: Handed): void;
   /** Waits a moment for a look that is owed. */
   close(): Promise<void>;
 };
 
 /**
- * Remembers what was acknowledged within the last minute. A server that takes over without all that the one before had
- * committed says nothing of it: so after each lost connection this looks whether all of it is there, and stores again what is not.
+ * Remembers what was acknowledged within the last minute, events and what operators have decided. A server that takes over
+ * without all that the one before had committed says nothing of it: so after each lost connection this looks whether all of it is
+ * there, and stores again, or does again, what is not. What is to be erased goes first.
  * Nothing is forgotten between the loss and the look, nor before all hosts were asked after its minute, and the server was the same.
  */
-export function createRecall({ wire, life, readLife, write, settings, clock, random, log }: Options): Recall {
+export function createRecall({
+  wire,
+  life,
+  readLife,
+  write,
+  settings,
+  clock,
+  random,
+  log,
+  ...options
+}: Options): Recall {
   const ring = createRing();
+  let decisions: Decision[] = [];
   /** Lost connections, and those of them after which all was looked for. */
   let lost = 0;
   let looked = 0;
@@ -83,6 +109,15 @@ export function createRecall({ wire, life, readLife, write, settings, clock, ran
   }
 
   async function lookOnce(): Promise<void> {
+    const kept = [...decisions];
+    const there = kept.length === 0 ? [] : await write(areThere(kept));
+    const undone = kept.filter((_, index) => !there[index]);
+    await doAgain(undone.filter(isForgetting));
+    await lookForEvents();
+    await doAgain(undone.filter((one) => !isForgetting(one)));
+  }
+
+  async function lookForEvents(): Promise<void> {
     const all = ring.all();
     for (let at = 0; at < all.length; at += PER_LOOK) {
       const some = all.slice(at, at + PER_LOOK);
@@ -124,6 +159,51 @@ export function createRecall({ wire, life, readLife, write, settings, clock, ran
     await readLife();
   }
 
+  /** In their order. One that cannot be done takes no other along, and is not tried again before the next loss. */
+  async function doAgain(some: Decision[]): Promise<void> {
+    const until = clock.elapsed() + OTHERS_NEED.most;
+    const done: string[] = [];
+    try {
+      for (let left = some; left.length > 0; ) {
+        const isLast = clock.elapsed() >= until || isClosed;
+        const lacking: Decision[] = [];
+        for (const one of left) {
+          const error = await doOne(one, done);
+          if (error === null) one.at = clock.elapsed();
+          else if (codeOf(error) === "not_found" && !isLast) lacking.push(one);
+          else sayUndone(one, error);
+        }
+        left = lacking;
+        if (left.length > 0) await sleep(OTHERS_NEED.pause, clock);
+      }
+    } finally {
+      if (done.length > 0) {
+        log.error("PostgreSQL had lost what operators had decided: it is done again", {
+          ...{ decisions: done.length, done: done.slice(0, NAMED).join(", ") },
+        });
+      }
+    }
+  }
+
+  /** Why it cannot be done; null: it is done. */
+  async function doOne(one: Decision, done: string[]): Promise<unknown> {
+    try {
+      const how = { write, forget: options.forget };
+      const isNeeded = isForgetting(one) ? await forgetAgain(how, one) : await write(again(options.rules, one));
+      if (isNeeded) done.push(nameOf(one));
+      return null;
+    } catch (error) {
+      if (isTrouble(error)) throw error;
+      return error;
+    }
+  }
+
+  function sayUndone(one: Decision, error: unknown): void {
+    log.error("PostgreSQL had lost what an operator had decided, and it cannot be done again", {
+      ...{ decision: nameOf(one), error: errorLine(error) },
+    });
+  }
+
   /** One that cannot be stored takes no other along, and is not tried again before the next loss. */
   async function storePiece(piece: Acknowledged[]): Promise<Restored[]> {
     try {
@@ -147,11 +227,23 @@ export function createRecall({ wire, life, readLife, write, settings, clock, ran
     });
   }
 
+  function forgetOld(): void {
+    if (looked !== lost) return;
+    const upTo = wire.confirmedAt() - KEPT;
+    ring.forget(upTo);
+    if (decisions.length > 0) decisions = decisions.filter(({ at }) => at > upTo);
+  }
+
   return {
+    decided(decision) {
+      forgetOld();
+      decisions.push({ ...decision, at: clock.elapsed() });
+      if (decisions.length > MOST_DECISIONS) decisions.shift();
+    },
     acknowledged({ lease: _, ...received }, { id: name, videoId }) {
       const { epoch } = life.now();
       const at = clock.elapsed();
-      if (looked === lost) ring.forget(wire.confirmedAt() - KEPT);
+      forgetOld();
       const dropped = ring.add({ name, videoId, received, epoch, at });
       if (dropped === 0 || at - spilledAt < KEPT) return;
       spilledAt = at;

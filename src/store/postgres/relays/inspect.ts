@@ -3,15 +3,11 @@ import { RelayError } from "../../../errors.ts";
 import type { Ports } from "../../../ports.ts";
 import { schemaOf } from "../schema/migrate.ts";
 import { migrations } from "../schema/migrations.ts";
-import { nameOf } from "../wire/connection.ts";
+import { type Connection, nameOf, SessionsLent } from "../wire/connection.ts";
 import { openWire, type Wire } from "../wire/open.ts";
 
 /** The oldest PostgreSQL that the relay works with, as `server_version_num`. */
 const OLDEST = 140_000;
-
-/** Transactions at once, and how long each of them stays open: through a pooler that lends sessions they share none. */
-const AT_ONCE = 4;
-const STAY = "0.05";
 
 /** What a server says of itself, of what the relay may do on it, and of others. Times are milliseconds. */
 export type Inspected = {
@@ -29,8 +25,6 @@ export type Inspected = {
   /** How far the server's clock is ahead of this machine's. */
   ahead: number;
   isSynchronous: boolean;
-  /** What a session is set to holds for its next transaction. */
-  keepsSettings: boolean;
   /** The oldest transaction of others; null: there is none, or the role does not see it. */
   oldest: { ms: number; who: string } | null;
   connectionsLeft: number;
@@ -41,6 +35,7 @@ export async function inspectServer(database: Database, ports: Ports): Promise<I
   if (database.url === null) throw new RelayError("config", database.why);
   const wire = await openWire(database, ports);
   try {
+    await refusePooler(wire);
     const one = async (text: string) => (await wire.query({ name: "", text, values: [] })).rows[0]!;
     const roundTrip = await measure(() => one("SELECT 1"), ports);
     const facts = await one(FACTS);
@@ -57,7 +52,6 @@ export async function inspectServer(database: Database, ports: Ports): Promise<I
       roundTrip,
       ahead: Math.round(wire.now() - ports.clock.now()),
       isSynchronous: server.isSynchronous,
-      keepsSettings: await keepsSettings(wire),
       oldest: oldest === undefined ? null : { ms: Number(oldest.ms), who: String(oldest.who) },
       connectionsLeft: Number(facts.left),
     };
@@ -72,6 +66,24 @@ export function refuseOld(wire: Wire): void {
   if (server.version >= OLDEST) return;
   const version = Math.floor(server.version / 10_000);
   throw new RelayError("unsupported", `${nameOf(server)} is PostgreSQL ${version}: the relay needs 14 or newer`);
+}
+
+/**
+ * Throws where connections have no sessions of their own. A pooler gives the session that was free last, or the next one: so
+ * two connections that do nothing have the same, or one of them has another than before.
+ */
+export async function refusePooler(wire: Pick<Wire, "connect">): Promise<void> {
+  const opened: Connection[] = [];
+  try {
+    opened.push(await wire.connect());
+    opened.push(await wire.connect());
+    await opened[0]!.look();
+  } catch (error) {
+    // Where there is no room for them it is not known.
+    if (error instanceof SessionsLent) throw error;
+  } finally {
+    await Promise.all(opened.map((connection) => connection.end()));
+  }
 }
 
 /** The connections of this look are its own. */
@@ -101,13 +113,4 @@ async function measure(ask: () => Promise<unknown>, { clock }: Ports): Promise<n
     took.push(clock.elapsed() - began);
   }
   return took.sort((a, b) => a - b)[2]!;
-}
-
-async function keepsSettings(wire: Wire): Promise<boolean> {
-  const text = `SELECT current_setting('idle_in_transaction_session_timeout') AS set, pg_sleep(${STAY})`;
-  const looks = Array.from({ length: AT_ONCE }, () =>
-    wire.transaction((transaction) => transaction.query({ name: "", text, values: [] })),
-  );
-  // As session.ts sets it.
-  return (await Promise.all(looks)).every(({ rows }) => rows[0]!.set === "5s");
 }

@@ -4,6 +4,7 @@ import * as media from "../../core/media/rows.ts";
 import * as ends from "../../core/media/settle.ts";
 import { about, job, sql, type Tx } from "../../core/tx.ts";
 import type { Engine } from "../../verbs.ts";
+import type { KnownLife } from "../epoch/life.ts";
 import { toQuery } from "../statements.ts";
 import type { Wire } from "../wire/open.ts";
 
@@ -42,11 +43,22 @@ const STILL_LEFT = sql<[number, string], unknown>(
   "SELECT 1 FROM media WHERE id = ? AND coalesce(node, '') = ? AND spooled IS NOT NULL",
 );
 
-/** What relays of one database know of each other. `node`: which one this is; a command is none. */
-export function relayWorks(
-  { wire, clock, node }: { wire: Pick<Wire, "query">; clock: Clock; node: string },
-  { read, write }: Engine,
-): RelayVerbs {
+type Options = {
+  wire: Pick<Wire, "query">;
+  clock: Clock;
+  /** Which one this is; a command is none. */
+  node: string;
+  life: Pick<KnownLife, "now">;
+};
+
+/** What relays of one database know of each other. */
+export function relayWorks({ wire, clock, node, life }: Options, { read, write }: Engine): RelayVerbs {
+  /** A server that has taken over may lack what relays noted last, and some may still be on their way to it. */
+  function isNewEpoch(now: number): boolean {
+    const { beganAt } = life.now();
+    return beganAt !== null && beganAt <= now && now < beganAt + GONE_AFTER;
+  }
+
   return {
     async noteRelay({ host, version, config, mirrors, startedAt }) {
       const now = clock.now();
@@ -60,6 +72,8 @@ export function relayWorks(
       const now = clock.now();
       const silences = [now, now - DAY, now + SOON, now - SHORT_SILENCE, now - GONE_AFTER] as const;
       const left = await read(job((tx) => tx.all(LEFT, [node, ...silences, AT_ONCE])));
+      // By now it is known.
+      if (isNewEpoch(now)) return [];
       const taken: TakenOver[] = [];
       for (const one of left) {
         const mediumId = await write(about(one.video_id, (tx) => fetchAgain(tx, one, now)));

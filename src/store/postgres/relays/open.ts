@@ -1,13 +1,14 @@
 import { existsSync } from "node:fs";
-import { RelayError } from "../../../errors.ts";
+import { errorLine, RelayError } from "../../../errors.ts";
 import type { Ports } from "../../../ports.ts";
 import { databaseOf } from "../../backup.ts";
 import type { Opening } from "../../settings.ts";
 import { lockFolder, makeFolder } from "../../sqlite/files/database.ts";
 import type { Store, StoreOptions } from "../../store.ts";
 import { openPostgresStore } from "../open.ts";
+import { stateOf } from "../wire/errors.ts";
 import { openWire } from "../wire/open.ts";
-import { refuseOld } from "./inspect.ts";
+import { refuseOld, refusePooler } from "./inspect.ts";
 
 /**
  * Opens the store on the server of `store.url`. The relay has its data folder for itself, as with SQLite: the spool is in it, and
@@ -27,6 +28,7 @@ export async function openOnServer(opening: Opening, ports: Ports, { role }: Sto
     const wire = await openWire(server, ports);
     try {
       refuseOld(wire);
+      await refusePooler(wire);
     } catch (error) {
       await wire.close();
       throw error;
@@ -42,6 +44,13 @@ export async function openOnServer(opening: Opening, ports: Ports, { role }: Sto
     };
   } catch (error) {
     unlock();
-    throw error;
+    throw withoutRights(error);
   }
+}
+
+/** The role may not make tables, or those that are there are of another one. */
+function withoutRights(error: unknown): unknown {
+  if (stateOf(error) !== "42501") return error;
+  const line = `the role of store.url may not use its database: ${errorLine(error)}; give it a database that it owns`;
+  return new RelayError("conflict", line, { cause: error });
 }

@@ -41,7 +41,7 @@ export const DELIVERIES = [
     WHERE settled_at IS NULL AND ordered = 1 AND aside = 1 AND due IS NULL`,
   "CREATE INDEX deliveries_running ON deliveries (video, endpoint) WHERE state IN ('running', 'canceling')",
   "CREATE INDEX deliveries_lane ON deliveries (video, endpoint, type) WHERE settled_at IS NULL",
-  "CREATE INDEX deliveries_turn ON deliveries (endpoint, turn_at) WHERE turn_at IS NOT NULL AND settled_at IS NULL",
+  "CREATE INDEX deliveries_turn ON deliveries (endpoint, turn_at, id) WHERE turn_at IS NOT NULL AND settled_at IS NULL",
   // What a probe may be made of, among those that have failed, and when the first of them may be sent before its own time.
   "CREATE INDEX deliveries_tried ON deliveries (endpoint, tried_at) WHERE state = 'pending' AND tried_at IS NOT NULL",
   `CREATE INDEX deliveries_asked ON deliveries (endpoint, hint)

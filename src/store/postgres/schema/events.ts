@@ -1,3 +1,7 @@
+import { INDEXED } from "../../core/rows/merge.ts";
+
+const BEGINNING = `substr(context, 1, ${INDEXED})`;
+
 /** Videos, their events, and what was refused. */
 export const EVENTS = [
   `CREATE TABLE videos (
@@ -20,14 +24,14 @@ export const EVENTS = [
     forgotten_at int8,
     forgotten_through int8 NOT NULL DEFAULT 0 -- events up to this sequence were erased
   ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000)`,
-  // A context is of any length, which an entry of a tree is not: 2.7 kB.
-  "CREATE INDEX videos_context ON videos USING hash (context) WHERE context IS NOT NULL",
+  // A context is of any length, which an entry is not. In a hash index all that have the same one would be gone through to add one.
+  `CREATE INDEX videos_context ON videos (${BEGINNING}, id) WHERE context IS NOT NULL`,
   "CREATE INDEX videos_state ON videos (state, id)",
 
   // Contexts that a video had before its present one; mappings that were made elsewhere.
   "CREATE TABLE past_contexts (id int8 PRIMARY KEY, video int8 NOT NULL, context TEXT NOT NULL, since int8 NOT NULL)",
   "CREATE INDEX past_contexts_video ON past_contexts (video, id)",
-  "CREATE INDEX past_contexts_context ON past_contexts USING hash (context)",
+  `CREATE INDEX past_contexts_context ON past_contexts (${BEGINNING}, video)`,
   `CREATE TABLE imports (
     id int8 PRIMARY KEY, video int8 NOT NULL, context TEXT NOT NULL, at int8 NOT NULL,
     ordered_at int8                          -- the place in order; null: before all that events say
@@ -56,7 +60,7 @@ export const EVENTS = [
   "CREATE INDEX events_received ON events (id) WHERE dialect <> 'notice'",
   `CREATE INDEX events_disguised ON events (id)
     WHERE dialect <> 'notice' AND type || '' >= 'relay.' AND type || '' < 'relay/'`,
-  "CREATE INDEX events_context ON events USING hash (context) WHERE context IS NOT NULL",
+  `CREATE INDEX events_context ON events (${BEGINNING}, id) WHERE context IS NOT NULL`,
 
   // What an event has beside what it came with; most events have none of it.
   `CREATE TABLE annotations (
@@ -67,7 +71,7 @@ export const EVENTS = [
     ordered_at int8,                         -- its place in order, where that is not received_at
     trace TEXT                               -- traceparent and tracestate of its request, a line each
   )`,
-  "CREATE INDEX annotations_given ON annotations USING hash (context) WHERE context IS NOT NULL",
+  `CREATE INDEX annotations_given ON annotations (${BEGINNING}, event) WHERE context IS NOT NULL`,
   "CREATE INDEX annotations_found ON annotations (event) WHERE context_at IS NOT NULL",
 
   "CREATE TABLE duplicates (id int8 PRIMARY KEY, event int8 NOT NULL, received_at int8 NOT NULL, source TEXT NOT NULL, body bytea)",

@@ -7,7 +7,7 @@ export const LOCK = {
   ids: 2004446330,
   endpoint: 2004446331,
   program: 2004446332,
-  newVideo: 2004446333,
+  video: 2004446333,
   apart: 2004446334,
   all: 2004446335,
   slot: 2004446336,
@@ -15,18 +15,13 @@ export const LOCK = {
 
 /** How transactions lock what several of them may be about (locks.ts). */
 export const LOCKS = [
-  // Until the transaction ends no other one is at these videos. One that is new has no row: its name is locked then. Statements
-  // within see what was committed before them.
+  // Until the transaction ends no other one is at these videos: by their names, since one that is new has no row; and by their
+  // rows, which claims hold. All names come before all rows: who waits for a row waits for a claim, which waits for nothing.
+  // Statements within see what was committed before them.
   `CREATE FUNCTION hold_videos(names text[]) RETURNS void LANGUAGE plpgsql AS $$
-    DECLARE
-      name text;
     BEGIN
-      FOREACH name IN ARRAY names LOOP
-        PERFORM 1 FROM videos WHERE video_id = name FOR UPDATE;
-        IF NOT FOUND THEN
-          PERFORM pg_advisory_xact_lock(${LOCK.newVideo}, hashtext(name));
-          PERFORM 1 FROM videos WHERE video_id = name FOR UPDATE;
-        END IF;
-      END LOOP;
+      PERFORM pg_advisory_xact_lock(${LOCK.video}, one.hash)
+        FROM (SELECT DISTINCT hashtext(name) AS hash FROM unnest(names) AS name ORDER BY hash) AS one;
+      PERFORM 1 FROM videos WHERE video_id = ANY(names) ORDER BY video_id FOR UPDATE;
     END $$`,
 ];

@@ -58,6 +58,7 @@ export const MEDIA = [
     failing_since int8, last_error TEXT
   ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000)`,
   "CREATE INDEX transfers_due ON transfers (action, due, id)",
+  "CREATE INDEX transfers_own ON transfers (node, due, id) WHERE action = 'upload'",
   "CREATE INDEX transfers_medium ON transfers (medium)",
   "CREATE INDEX transfers_running ON transfers (due) WHERE running = 1",
 
@@ -69,7 +70,11 @@ export const MEDIA = [
   )`,
 
   "CREATE TABLE targets (id int8 PRIMARY KEY, name TEXT NOT NULL UNIQUE, place TEXT NOT NULL)",
-  "CREATE TABLE moves (medium int8 PRIMARY KEY, task int8 NOT NULL, target int8, key TEXT, bytes int8, error TEXT)",
+  `CREATE TABLE moves (
+    medium int8 PRIMARY KEY, task int8 NOT NULL, target int8, key TEXT, bytes int8, error TEXT,
+    claim int4                               -- the claim of the task that is at it; null: none is
+  )`,
+  "CREATE INDEX moves_held ON moves (medium) WHERE claim IS NOT NULL",
   "CREATE INDEX moves_placed ON moves (medium) WHERE error IS NULL",
   "CREATE INDEX moves_failed ON moves (task, medium) WHERE error IS NOT NULL",
   `CREATE TABLE former_copies (

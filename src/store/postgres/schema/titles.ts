@@ -17,8 +17,14 @@ export const TITLES = [
       INSERT INTO titles_due (video) VALUES (new.id) ON CONFLICT DO NOTHING;
       RETURN NULL;
     END $$`,
-  `CREATE TRIGGER videos_titled AFTER INSERT ON videos FOR EACH ROW WHEN (new.title IS NOT NULL)
-    EXECUTE FUNCTION title_changed()`,
+  `CREATE FUNCTION titles_added() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      INSERT INTO titles_due (video) SELECT id FROM added WHERE title IS NOT NULL ON CONFLICT DO NOTHING;
+      RETURN NULL;
+    END $$`,
+  // Many are added at once.
+  `CREATE TRIGGER videos_titled AFTER INSERT ON videos REFERENCING NEW TABLE AS added FOR EACH STATEMENT
+    EXECUTE FUNCTION titles_added()`,
   `CREATE TRIGGER videos_retitled AFTER UPDATE OF title ON videos FOR EACH ROW WHEN (new.title IS DISTINCT FROM old.title)
     EXECUTE FUNCTION title_changed()`,
 ];

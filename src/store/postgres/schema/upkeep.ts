@@ -13,6 +13,8 @@ export const UPKEEP = [
   )`,
   "CREATE INDEX audit_verb ON audit (verb, id)",
   "CREATE INDEX audit_actor ON audit (actor, id)",
+  // What commands have decided, until relays remember it (epoch/hand-over.ts); 'heard': one does.
+  "CREATE TABLE handed_over (id int8 PRIMARY KEY, decision TEXT NOT NULL, heard int4 NOT NULL)",
 
   `CREATE TABLE sessions (
     hash TEXT PRIMARY KEY, token TEXT NOT NULL, mark TEXT NOT NULL, address TEXT NOT NULL, once int4 NOT NULL,

@@ -1,10 +1,10 @@
 import type { SecureContext } from "node:tls";
 import pg from "pg";
 import type { Place } from "../../../config/store/place.ts";
-import { errorLine, RelayError } from "../../../errors.ts";
-import { explainTrust } from "../../../platform/net/trust.ts";
+import { RelayError } from "../../../errors.ts";
 import type { Clock } from "../../../ports.ts";
 import type { Value } from "../../core/value.ts";
+import { explained } from "./advice.ts";
 import { stateOf } from "./errors.ts";
 import { LOOK, PREPARE, type Said, type Server, saidIn } from "./session.ts";
 
@@ -72,7 +72,18 @@ export type ConnectOptions = {
   measured(asked: number, answered: number, now: number): void;
   /** How long the server may take to let in. */
   patience?: number;
+  /** The sessions of all connections: no two have one. */
+  sessions: Set<string>;
 };
+
+/** What a session is set to, has prepared and has locked is another connection's after the next transaction. */
+export class SessionsLent extends RelayError {
+  override readonly name = "SessionsLent";
+  constructor() {
+    const what = "a pooler in transaction mode lends its sessions out";
+    super("store_unavailable", `${what}: name the server itself in store.url, or set the pooler to session mode`);
+  }
+}
 
 /** Int8 and numeric as numbers: ids, times and sums are below 2^53. */
 const NUMBERS = new Set([20, 1700]);
@@ -84,7 +95,7 @@ const types = {
 /** Connects to one host, with the settings of the relay. Rejects with the server's or the system's own error. */
 export async function connect(
   { host, port }: Place["hosts"][number],
-  { place, tls, clock, measured, patience = PATIENCE }: ConnectOptions,
+  { place, tls, clock, measured, sessions, patience = PATIENCE }: ConnectOptions,
 ): Promise<Connection> {
   const { user, password, database, application } = place;
   const client = new pg.Client({
@@ -98,6 +109,8 @@ export async function connect(
   let listener: Listener | null = null;
   let onLost = () => {};
   let said: Said;
+  /** Null: it has not said yet. */
+  let session: string | null = null;
   let measure = () => {};
 
   function lose(why: Error): void {
@@ -106,8 +119,17 @@ export async function connect(
       why instanceof RelayError
         ? why
         : new RelayError("store_unavailable", `PostgreSQL ${lineOf({ host, port }, why)}`, { cause: why });
+    if (session !== null) sessions.delete(session);
     listener?.lost(lost);
     onLost();
+  }
+
+  /** Throws where it is not the only connection of its session, or has another one than before. */
+  function holdSession(): void {
+    if (session === said.session) return;
+    if (session !== null || sessions.has(said.session)) throw new SessionsLent();
+    session = said.session;
+    sessions.add(session);
   }
 
   function cut(why: Error): void {
@@ -148,8 +170,13 @@ export async function connect(
       const asked = clock.elapsed();
       const cancel = clock.after(patience, () => cut(slow(patience)));
       try {
-        const { rows } = await connection.ask({ name: "wire_look", text: LOOK, values: [] });
+        const { rows } = await connection.ask({ name: "wire_look", text: LOOK, values: [] }).catch((error) => {
+          // A session of its own has not prepared it before, and does not forget it.
+          throw /^(42P05|26000)$/.test(stateOf(error) ?? "") ? new SessionsLent() : error;
+        });
+        if (lost !== null) throw lost;
         said = saidIn(rows[0]);
+        holdSession();
         const [answered, { now, refusal }] = [clock.elapsed(), said];
         measure = refusal === null ? () => measured(asked, answered, now) : () => {};
         return said;
@@ -187,7 +214,8 @@ export async function connect(
     patience = PATIENCE;
     return connection;
   } catch (error) {
-    const why = lost === null || stateOf(error) !== null ? (error as Error) : lost;
+    const hasAnswered = error instanceof SessionsLent || stateOf(error) !== null;
+    const why = lost === null || hasAnswered ? (error as Error) : lost;
     cut(why);
     throw why.cause ?? why;
   } finally {
@@ -207,7 +235,7 @@ export function serverOf({ host, port, said }: Connection): Server {
 
 /** One line about a host that cannot be used. */
 export function lineOf(host: Place["hosts"][number], why: unknown): string {
-  return `${nameOf(host)} ${typeof why === "string" ? why : errorLine(explainTrust(why))}`;
+  return `${nameOf(host)} ${typeof why === "string" ? why : explained(why)}`;
 }
 
 export function nameOf({ host, port }: Place["hosts"][number]): string {

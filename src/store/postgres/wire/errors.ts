@@ -43,10 +43,10 @@ export function translated(error: unknown): unknown {
   return new RelayError("store_unavailable", `PostgreSQL: ${errorLine(error)}`, { cause: error });
 }
 
-/** The server has other tables than when it prepared the statement, or has forgotten it: on another connection it goes. */
+/** The server has other tables than when it prepared the statement, has forgotten it, or has one of another: on another connection it goes. */
 function isStale(error: unknown): boolean {
   const { code, routine } = error as pg.DatabaseError;
-  return code === "26000" || (code === "0A000" && routine === "RevalidateCachedQuery");
+  return code === "26000" || code === "42P05" || (code === "0A000" && routine === "RevalidateCachedQuery");
 }
 
 /** The connection is of no use any more, though it may answer. */

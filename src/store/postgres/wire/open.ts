@@ -37,6 +37,8 @@ export type Wire = {
   now(): number;
   /** It tells the database's time; what elapses is the process's. */
   readonly clock: Clock;
+  /** Calls back when the database's clock was set (server-clock.ts). */
+  onJump(listener: (ms: number) => void): void;
   /** The server that takes writes, as it was last known. */
   server(): Server;
   /** From now on each new connection is looked at before its first use. For one that calls it before it asks for anything else. */
@@ -59,7 +61,13 @@ export type Wire = {
 export async function openWire({ url, ca }: WireOptions, { clock, log, random }: Ports): Promise<Wire> {
   const place = parsePlace(url);
   const time = createServerClock(clock);
-  const connecting = { place, tls: place.tls ? tlsOf(ca) : false, clock, measured: time.measured } as const;
+  const connecting = {
+    place,
+    tls: place.tls ? tlsOf(ca) : false,
+    clock,
+    measured: time.measured,
+    sessions: new Set<string>(),
+  } as const;
   let admit: Admit = async () => {};
   let lost = () => {};
   const primary = watchPrimary({
@@ -107,6 +115,7 @@ export async function openWire({ url, ca }: WireOptions, { clock, log, random }:
     },
     now: time.clock.now,
     clock: time.clock,
+    onJump: time.onJump,
     server: () => primary.last()!,
     guard(given) {
       admit = given;

@@ -71,6 +71,8 @@ export function createPool({ clock, random, primary, admit, lost, ...options }: 
   let cancelRetry = () => {};
   /** The last opening failed a moment ago. */
   let isPausing = false;
+  /** The primary is not known, and is waited for: once, however many transactions wait. */
+  let isSeeking = false;
   /** Why the last connection could not be opened; null: it could. */
   let failure: string | null = null;
   let allIdle = () => {};
@@ -78,7 +80,7 @@ export function createPool({ clock, random, primary, admit, lost, ...options }: 
   /** Gives what is idle to those that wait, and opens what is lacking. */
   function serve(): void {
     if (isClosed || waiters.length === 0) return;
-    if (!primary.isKnown()) return void primary.find().then(serve, () => {});
+    if (!primary.isKnown()) return seek();
     for (let next = nextWaiter(); next !== undefined && idle.length > 0; next = nextWaiter()) {
       const connection = idle.pop()!;
       if (!isUsable(connection)) {
@@ -91,6 +93,18 @@ export function createPool({ clock, random, primary, admit, lost, ...options }: 
     }
     const lacking = Math.min(waiters.length, waiters.filter(({ isLong }) => !isLong).length + MOST_LONG - long);
     while (!isPausing && opening < lacking && all.size + opening < MOST) void open();
+  }
+
+  function seek(): void {
+    if (isSeeking) return;
+    isSeeking = true;
+    void primary.find().then(
+      () => {
+        isSeeking = false;
+        serve();
+      },
+      () => {},
+    );
   }
 
   const nextWaiter = () => waiters.find(({ isLong }) => !isLong || long < MOST_LONG);

@@ -3,11 +3,16 @@ import type { Clock } from "../../../ports.ts";
 /** A measurement that took longer says too little, in milliseconds. */
 const LONGEST_ROUND_TRIP = 200;
 
+/** A smaller change corrects the clock, and sets it neither back nor forward; milliseconds. */
+const LEAST_JUMP = 1_000;
+
 export type ServerClock = {
   /** Tells the database's time; what has elapsed is the process's. */
   clock: Clock;
   /** When the server was asked, when it answered (both by `elapsed`), and the time it gave. */
   measured(asked: number, answered: number, now: number): void;
+  /** Calls back, one, when the server's clock was set by that many milliseconds (negative: back); at once for what came before. */
+  onJump(listener: (ms: number) => void): void;
 };
 
 /**
@@ -18,6 +23,8 @@ export type ServerClock = {
 export function createServerClock(local: Clock): ServerClock {
   /** What is added to what has elapsed; null: not measured yet. */
   let offset: number | null = null;
+  const early: number[] = [];
+  let report: (ms: number) => void = (ms) => early.push(ms);
 
   return {
     clock: {
@@ -30,8 +37,19 @@ export function createServerClock(local: Clock): ServerClock {
     },
     measured(asked, answered, now) {
       const [least, most] = [now - answered, now - asked];
-      if (offset === null) offset = (least + most) / 2;
-      else if (answered - asked <= LONGEST_ROUND_TRIP) offset = Math.min(Math.max(offset, least), most);
+      if (offset === null) {
+        offset = (least + most) / 2;
+        return;
+      }
+      if (answered - asked > LONGEST_ROUND_TRIP) return;
+      const before = offset;
+      offset = Math.min(Math.max(offset, least), most);
+      const jump = Math.round(offset - before);
+      if (Math.abs(jump) >= LEAST_JUMP) report(jump);
+    },
+    onJump(listener) {
+      report = listener;
+      for (const ms of early.splice(0)) report(ms);
     },
   };
 }

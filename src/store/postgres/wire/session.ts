@@ -12,8 +12,11 @@ export type Server = {
   isSynchronous: boolean;
 };
 
-/** What a server says of itself. `now`: its clock, in milliseconds since 1970. `refusal`: why it takes no writes; null: it does. */
-export type Said = Omit<Server, "host" | "port"> & { now: number; refusal: string | null };
+/**
+ * What a server says of itself. `now`: its clock, in milliseconds since 1970. `session`: of all its sessions this one alone, in
+ * whichever of its lives. `refusal`: why it takes no writes; null: it does.
+ */
+export type Said = Omit<Server, "host" | "port"> & { now: number; session: string; refusal: string | null };
 
 /**
  * What a session of the relay relies on, whatever the server, the database or the role has as its default. The servers of
@@ -67,13 +70,14 @@ export const IDENTITY = `${SYSTEM} || '/' || ${TIMELINE}`;
 export const LOOK = `SELECT pg_is_in_recovery() AS standby, current_setting('transaction_read_only') AS readonly,
   CASE WHEN pg_is_in_recovery() THEN '0' ELSE ${TIMELINE} END AS timeline, ${SYSTEM} AS system,
   current_setting('server_version_num')::int AS version,
+  pg_backend_pid() || '/' || extract(epoch FROM pg_postmaster_start_time()) AS session,
   current_setting('synchronous_commit') AS waits, current_setting('synchronous_standby_names') AS standbys,
   floor(extract(epoch FROM clock_timestamp()) * 1000)::int8 AS now`;
 
 /** Reads the row of LOOK. */
 export function saidIn(row: Record<string, unknown> | undefined): Said {
   if (row === undefined) throw new Error("the server says nothing of itself");
-  const { standby, readonly, timeline, system, version, waits, standbys, now } = row;
+  const { standby, readonly, timeline, system, version, session, waits, standbys, now } = row;
   const refusal = standby === true ? "is a standby" : readonly === "on" ? "is read-only" : null;
   return {
     system: String(system),
@@ -81,6 +85,7 @@ export function saidIn(row: Record<string, unknown> | undefined): Said {
     version: Number(version),
     isSynchronous: standbys !== "" && !/^(off|local)$/.test(String(waits)),
     now: Number(now),
+    session: String(session),
     refusal,
   };
 }

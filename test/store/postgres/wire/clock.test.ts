@@ -9,11 +9,12 @@ import { statement, testWire } from "../../../support/wire.ts";
 
 function measuredClock() {
   const local = testClock();
-  const { clock, measured } = createServerClock(local);
+  const { clock, measured, onJump } = createServerClock(local);
   /** Asks a server whose answer takes so long, and which says that it is so late when it is asked. */
   return {
     clock,
     local,
+    onJump,
     measured: (roundTrip: number, now: number) => measured(local.elapsed() - roundTrip, local.elapsed(), now),
   };
 }
@@ -54,6 +55,19 @@ test("a measurement that takes longer than 200 ms counts only where there is no 
   assert.equal(clock.now(), 7_500);
   measured(200, 9_000);
   assert.equal(clock.now(), 9_000);
+});
+
+test("a clock of the server that was set is said once, with how far; one that is corrected is not", () => {
+  const { measured, onJump } = measuredClock();
+  const jumps: number[] = [];
+  measured(100, 7_000);
+  measured(100, 3_700_000);
+  onJump((ms) => jumps.push(ms));
+  assert.equal(jumps.length, 1, "also what came before it was listened to");
+  measured(0, 100_000);
+  measured(0, 99_001);
+  measured(201, 7_000);
+  assert.deepEqual(jumps, [3_700_000 - 7_050, -3_600_000]);
 });
 
 test("relays whose clocks are 45 s ahead and behind tell the server's time", { skip: noPostgres }, async (t) => {

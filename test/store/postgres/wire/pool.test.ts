@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { parsePlace } from "../../../../src/config/store/place.ts";
 import { isTrouble } from "../../../../src/store/postgres/wire/errors.ts";
+import { createPool } from "../../../../src/store/postgres/wire/pool.ts";
+import type { Primary } from "../../../../src/store/postgres/wire/primary.ts";
+import { testClock, testPorts } from "../../../support/ports.ts";
 import { noPostgres, startPostgres, testDatabase } from "../../../support/postgres.ts";
 import { waitFor } from "../../../support/wait.ts";
 import { outcomeOf, statement, testWire, together } from "../../../support/wire.ts";
@@ -64,6 +68,27 @@ test("a connection that is not admitted is not used, and those that wait hear wh
   });
   await assert.rejects(wire.query(statement("SELECT FROM here")), /not ours/);
   await wire.query(statement("SELECT FROM here"));
+});
+
+test("while no server takes writes the primary is waited for once, however many transactions fail", async () => {
+  const clock = testClock();
+  let asked = 0;
+  const find = () => {
+    asked++;
+    return new Promise<never>(() => {});
+  };
+  const primary = { find, isKnown: () => false, why: () => "none takes writes" } as unknown as Primary;
+  const pool = createPool({
+    ...{ ...testPorts(clock), primary, place: parsePlace("postgres://a@127.0.0.1:1/d"), tls: false },
+    ...{ sessions: new Set<string>(), measured() {}, admit: async () => {}, lost() {} },
+  });
+  for (let nth = 0; nth < 20; nth++) {
+    const failed = assert.rejects(pool.query(statement("SELECT 1")), /none takes writes/);
+    await clock.advance(5_000);
+    await failed;
+  }
+  assert.equal(asked, 1);
+  await pool.close();
 });
 
 test("a server that became read-only is left, and its connections with it", { skip }, async (t) => {

@@ -128,6 +128,7 @@ test("only the server that takes writes says what time it is: no standby does, a
   const daysAgo: number[] = [];
   const primary = watchPrimary({
     ...{ place: parsePlace(together([old.url(), standby.url()])), tls: false, clock, log, changed() {} },
+    sessions: new Set(),
     measured: (_asked, _answered, now) => void daysAgo.push(Math.round((Date.now() - now) / 86_400_000)),
   });
   t.after(primary.close);

@@ -23,14 +23,26 @@ test("the server's certificate is verified by the authority of the config, and t
   assert.deepEqual(rows, [{ ssl: true }]);
   await assert.rejects(testWire(t, url), {
     code: "store_unavailable",
-    message: /certificate|authority|UnknownIssuer|SELF_SIGNED/i,
+    message: /UnknownIssuer|is not trusted \(\w+\): install .*, or name its file in store\.ca$/,
   });
 });
 
 test("a certificate for another name is refused", { skip }, async (t) => {
-  await assert.rejects(testWire(t, await urlOf(t, "other"), { ca }), { message: /name|altname|NotValidForName/i });
+  const message = /NotValidForName|altname.*: store\.url must name the host as its certificate does$/;
+  await assert.rejects(testWire(t, await urlOf(t, "other"), { ca }), { message });
 });
 
 test("a server without TLS is refused", { skip }, async (t) => {
-  await assert.rejects(testWire(t, await urlOf(t, null), { ca }), { message: /does not support SSL/ });
+  const message = /does not support SSL connections: turn TLS on there, or, .* add sslmode=disable to store\.url$/;
+  await assert.rejects(testWire(t, await urlOf(t, null), { ca }), { message });
+});
+
+test("a server that lets in by TLS alone is named where the address turns it off", { skip }, async (t) => {
+  const access = ["hostnossl all reader 127.0.0.1/32 reject"];
+  const server = await startPostgres(t, { certificate: pemFiles("good"), access });
+  await server.ask("CREATE ROLE reader LOGIN");
+  const url = server.url().replace("postgres@", "reader@");
+  await assert.rejects(testWire(t, `${url}?sslmode=disable`), {
+    message: /no encryption \(28000\): where it takes TLS only, sslmode=disable must go from store\.url$/,
+  });
 });

@@ -2,7 +2,8 @@
 export const MOVES_7 = `
   -- Media that a task moves, each with the place where their copy is put, or may have been; or, 'error', that it could not.
   CREATE TABLE moves (
-    medium INTEGER PRIMARY KEY, task INTEGER NOT NULL, target INTEGER, key TEXT, bytes INTEGER, error TEXT
+    medium INTEGER PRIMARY KEY, task INTEGER NOT NULL, target INTEGER, key TEXT, bytes INTEGER, error TEXT,
+    claim INTEGER                            -- the claim of the task that is at it; null: none is
   ) STRICT;
   CREATE INDEX moves_placed ON moves (medium) WHERE error IS NULL;
   CREATE INDEX moves_failed ON moves (task, medium) WHERE error IS NOT NULL;
