@@ -32,6 +32,14 @@ export function systemClock(): Clock {
   };
 }
 
+/**
+ * Runs `run` after sockets were read and connections taken that have waited in the kernel until now: after a blocked event loop timers
+ * run before that. On Deno immediates do, too, however many follow each other: only a timer lets it look at sockets.
+ */
+export function afterReads(run: () => void): void {
+  setTimeout(() => setImmediate(run), 1);
+}
+
 /** `float` is for jitter only; `bytes` are fit for keys and ids. */
 export function systemRandom(): Random {
   return { float: () => Math.random(), bytes: (length) => crypto.getRandomValues(new Uint8Array(length)) };

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Clock, Log } from "../../ports.ts";
 import { holderOf } from "../net/addresses.ts";
+import { afterReads } from "../runtime.ts";
 import { every as repeat } from "../timing.ts";
 import type { ConnectionLimits, Trust } from "./connection-limits.ts";
 
@@ -284,7 +285,7 @@ export function createConnections(options: {
 
     /** Closes those whose requests are answered, to the last byte; after sockets were read, unlike closeIdleConnections(). */
     closeIdle(): void {
-      setImmediate(() => {
+      afterReads(() => {
         for (const connection of [...all]) if (isAnswered(connection)) close(connection);
       });
     },

@@ -12,6 +12,7 @@ import type { Hono } from "hono";
 import { codeOf, type ErrorCode, errorLine, errorTable, RelayError } from "../../errors.ts";
 import type { Clock, Log } from "../../ports.ts";
 import { openFilesLimit, shareOpenFiles } from "../files/open-files.ts";
+import { afterReads } from "../runtime.ts";
 import { every } from "../timing.ts";
 import { type ClientError, describeClientError, describeLate, type Unread } from "./client-errors.ts";
 import type { ConnectionLimits, Trust } from "./connection-limits.ts";
@@ -165,7 +166,7 @@ export async function listen(
   // After a blocked event loop timers run before sockets are read: only a connection without new bytes is idle.
   server.on("timeout", (socket: Socket) => {
     const read = socket.bytesRead;
-    setImmediate(() => socket.bytesRead === read && socket.destroy());
+    afterReads(() => socket.bytesRead === read && socket.destroy());
   });
   server.on("connect", (_, socket) => {
     // Node has removed its own listener: without one a reset by the client would end the process.

@@ -1,4 +1,5 @@
 import type { Clock } from "../../ports.ts";
+import { afterReads } from "../runtime.ts";
 
 /** The requests of a listener that wait for its app; `answer` is given in its place. */
 export function createWaiting(answer: () => Response) {
@@ -27,13 +28,13 @@ export function createWaiting(answer: () => Response) {
 
 /**
  * Waits until no connection waits in the kernel any more: those that do when the socket is closed are reset, with what they have
- * sent. The loop takes one in each turn. `taken`: how many it has taken so far; `longest`: how long it waits, in milliseconds.
+ * sent. Node takes one in each turn of its loop. `taken`: how many it has taken so far; `longest`: how long it waits, in milliseconds.
  */
 export async function takeAll(taken: () => number, clock: Clock, longest: number): Promise<void> {
   const until = clock.elapsed() + longest;
   for (let quiet = 0; quiet < 2 && clock.elapsed() < until; ) {
     const before = taken();
-    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise<void>(afterReads);
     quiet = taken() === before ? quiet + 1 : 0;
   }
 }

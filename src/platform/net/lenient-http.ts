@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import { connect as connectPlain, type LookupFunction, type Socket } from "node:net";
 import { Readable } from "node:stream";
 import { connect as connectTls } from "node:tls";
+import { afterReads } from "../runtime.ts";
 import { trustSystemStore } from "./trust.ts";
 
 /** The largest head of an answer, interim answers included, in bytes. */
@@ -37,7 +38,7 @@ export async function getLeniently(
   socket.on("timeout", () => {
     // After a blocked event loop the timer runs before the bytes that came meanwhile are read.
     const seen = socket.bytesRead;
-    setImmediate(() => {
+    afterReads(() => {
       if (socket.bytesRead === seen) socket.destroy(new Error(`nothing came for ${socketTimeout / 1000} s`));
     });
   });
