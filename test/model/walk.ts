@@ -1,6 +1,7 @@
 import type { Config } from "../../src/config/schema.ts";
 import type { Ports } from "../../src/ports.ts";
 import type { Store } from "../../src/store/store.ts";
+import { Broken } from "./broken.ts";
 import { shrink } from "./shrink.ts";
 
 /** What is not kept, in words that stay the same while the list is shortened, and where it was seen. */
@@ -29,6 +30,26 @@ export type Model<Command, Mistake> = {
   besideItself(list: Command[], mistake: Mistake): Promise<Failure | null>;
   besideStore(list: Command[], open: OpenStore, mistake?: Mistake): Promise<Failure | null>;
 };
+
+/** Plays a list to a model that judges its own promises; null: all are kept. */
+export function playToItself<Command>(
+  model: { apply(command: Command): void; end(): void },
+  list: Command[],
+): Failure | null {
+  let step = "";
+  try {
+    for (const [nth, command] of list.entries()) {
+      step = `step ${nth + 1}, ${JSON.stringify(command)}`;
+      model.apply(command);
+    }
+    step = "in the end";
+    model.end();
+    return null;
+  } catch (error) {
+    if (!(error instanceof Broken)) throw error;
+    return { promise: error.promise, detail: `${step}\n  ${error.message}` };
+  }
+}
 
 /** The walk of a seed: null, or what is not kept, with a list from which no command can be left out. */
 export async function walk<Command>(
