@@ -1,10 +1,9 @@
 import type { Job as ClaimedJob } from "../../model/job.ts";
-import type { Ids } from "../core/rows/ids.ts";
 import { createSums } from "../core/rows/tallies.ts";
 import { type Job, job, Outdated, sql, type Tx } from "../core/tx.ts";
 import type { Numbered } from "../counts.ts";
-import { markOf, OtherLife, readMark } from "./epoch/life.ts";
-import { type IdBlocks, MoreIds } from "./ids.ts";
+import { type Life, markOf, OtherLife, readMark } from "./epoch/life.ts";
+import { type IdBlocks, MoreIds, noIds } from "./ids.ts";
 import { JobTx, type Within } from "./job-tx.ts";
 import { holdEndpoint, type Kind, laneOf, locksOf, lockVideos } from "./locks.ts";
 import { createRounds, FIRST, type Rounds } from "./rounds.ts";
@@ -15,7 +14,8 @@ import type { Transaction } from "./wire/transaction.ts";
 
 /** What a transaction offers beside its statements. */
 export type Surroundings = Omit<Tx, OfJob>;
-type OfJob = "get" | "all" | "changed" | "write" | "tally" | "count" | "ids" | "alone" | "horizon" | Holding;
+type OfJob = "get" | "all" | "changed" | "write" | "tally" | "count" | "alone" | "horizon" | OfLife | Holding;
+type OfLife = "ids" | "epoch" | "claimsFrom";
 type Holding = "hold" | "holdEndpoint" | "holdAnswers";
 
 /** What became of one job. */
@@ -33,15 +33,15 @@ export function claimedBy({ jobs }: Batch, results: Result[]): ClaimedJob[] {
 }
 
 /**
- * `token`: the transaction's receipt; `ids`: how many each job has; `mark`: of the life that its jobs are run for (epoch/life.ts).
+ * `token`: the transaction's receipt; `ids`: how many each job has; `life`: what its jobs are run for (epoch/life.ts).
  */
-export type Begun = { token: string; ids: number; at: number; node: string; mark: string };
+export type Begun = { token: string; ids: number; at: number; node: string; life: Life };
 
 export type Runner = {
   /** Runs jobs inside of a transaction, and sends all that they write. Rejects where it has to be undone. */
   run(transaction: Transaction, batch: Batch, begun: Begun): Promise<Result[]>;
-  /** Runs a job that only reads, for the life with this mark; rejects with OtherLife where that is another one by now. */
-  read<T>(transaction: Transaction, job: Job<T>, mark: string): Promise<T>;
+  /** Runs a job that only reads, for this life; rejects with OtherLife where that is another one by now. */
+  read<T>(transaction: Transaction, job: Job<T>, life: Life): Promise<T>;
 };
 
 const BEGIN = sql<[string, number, string, number, number, number, number], { first: number; names: Uint8Array }>(
@@ -60,7 +60,7 @@ const COUNT = sql<[number, Numbered]>("SELECT count_rows(by => ?, of => ?)");
  * (locks.ts); what a job reads it reads after that, in statements of their own, and so sees what was committed before it got
  * its lock. Ids are drawn behind the locks, too (schema/numbers.ts).
  */
-export function createRunner(surroundings: Surroundings, blocks: IdBlocks, reading: Ids): Runner {
+export function createRunner(surroundings: Surroundings, blocks: IdBlocks): Runner {
   const { relay } = surroundings;
   class OwnTx extends JobTx {}
   // With what they say at the time that they are asked.
@@ -75,19 +75,19 @@ export function createRunner(surroundings: Surroundings, blocks: IdBlocks, readi
   }
 
   /** Of the videos that these jobs are about. */
-  async function namesOf(jobs: Job<unknown>[], shared: Pick<Within, "rounds" | "kind" | "turns">): Promise<string[]> {
+  async function namesOf(jobs: Job<unknown>[], shared: Omit<Within, "lane" | "isHeld">): Promise<string[]> {
     const names = jobs.map(async ({ videos }) => {
-      const tx = new OwnTx({ ...shared, lane: 0, ids: reading, isHeld: null });
+      const tx = new OwnTx({ ...shared, lane: 0, isHeld: null });
       return [...(await videos!(tx as unknown as Tx))];
     });
     return (await Promise.all(names)).flat();
   }
 
   return {
-    async run(transaction, { kind, jobs, nth = 0 }, { token, ids: each, at, node, mark }) {
+    async run(transaction, { kind, jobs, nth = 0 }, { token, ids: each, at, node, life }) {
       const rounds = createRounds(transaction);
       const lanes = lanesOf(jobs);
-      const shared = { rounds, kind, turns: new Map() };
+      const shared = { rounds, life, ids: noIds(life.names), kind, turns: new Map() };
       const locked = locksOf(kind, jobs).map((query) => rounds.ask(FIRST, query));
       if (kind === "several") locked.push(rounds.ask(FIRST, lockVideos(await namesOf(jobs, shared))));
       const firsts = lanes.map(([first], lane) => askFirst(rounds, lane, kind, first!.job));
@@ -97,8 +97,8 @@ export function createRunner(surroundings: Surroundings, blocks: IdBlocks, readi
       begin.catch((error) => stateOf(error) !== BEHIND_FAILURE && transaction.cut(error));
       const [answers, { rows: drawn }] = await Promise.all([Promise.all(firsts), begin, ...locked]);
       const { first, names } = drawn[0] as { first: number; names: Uint8Array };
-      if (markOf(names) !== mark) throw new OtherLife();
-      const ids = drawing.open(first, each);
+      if (markOf(names) !== life.mark) throw new OtherLife();
+      const ids = drawing.open(first, each, life.names);
 
       const sums = createSums(COUNT);
       const results: Result[] = [];
@@ -124,7 +124,7 @@ export function createRunner(surroundings: Surroundings, blocks: IdBlocks, readi
       try {
         await Promise.all(lanes.map((_, lane) => runLane(lane)));
         if (!sums.isEmpty() && !rounds.hasFailed()) {
-          const tx = new OwnTx({ ...shared, lane: 0, ids: reading, isHeld: null });
+          const tx = new OwnTx({ ...shared, lane: 0, isHeld: null });
           // Several transactions may add to one sum at one time.
           const writer = `${relay.writer}/${kind}${nth || ""}`;
           await runOne(Object.assign(tx, { relay: { ...relay, writer } }), job(sums.write), undefined);
@@ -136,13 +136,13 @@ export function createRunner(surroundings: Surroundings, blocks: IdBlocks, readi
       return results;
     },
 
-    async read(transaction, job, mark) {
+    async read(transaction, job, life) {
       const rounds = createRounds(transaction);
-      const within = { rounds, lane: 0, ids: reading, kind: "all", isHeld: null, turns: new Map() } as const;
-      const tx = new OwnTx(within);
+      const ids = noIds(life.names);
+      const tx = new OwnTx({ rounds, life, lane: 0, ids, kind: "all", isHeld: null, turns: new Map() });
       const look = async () => {
         const { rows } = await rounds.ask(0, readMark);
-        if (markOf(rows[0]?.value) !== mark) throw new OtherLife();
+        if (markOf(rows[0]?.value) !== life.mark) throw new OtherLife();
       };
       // One that sees each moment may have seen a name that came to be while it ran; the others see one moment only.
       const looked = job.isLive ? null : look();

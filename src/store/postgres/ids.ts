@@ -20,14 +20,14 @@ export type Drawing = {
   /** What `take_ids` is asked (schema/numbers.ts): the least of now, how many, and which ones this store has left. */
   asked: [at: number, size: number, used: number, upto: number];
   /** Each of the transaction's jobs has `each` of them, in the order in which the jobs came. */
-  open(first: number, each: number): Block;
+  open(first: number, each: number, names: Names): Block;
 };
 
 /** Ids that no transaction has left over; there are none of them. */
 const NONE = { used: -1, upto: -1 };
 
 /** The blocks of ids that the transactions of a store draw. */
-export function createIdBlocks(names: Names, clock: Clock): IdBlocks {
+export function createIdBlocks(clock: Clock): IdBlocks {
   let left = NONE;
   return {
     draw(size) {
@@ -37,8 +37,8 @@ export function createIdBlocks(names: Names, clock: Clock): IdBlocks {
       left = NONE;
       return {
         asked: [now < LATEST_TIME ? Math.floor(now) * PER_MS : 0, size, used, upto],
-        open: (first, each) =>
-          openBlock(first, each, first <= upto ? Math.max(upto, first + size - 1) : first + size - 1),
+        open: (first, each, names) =>
+          openBlock({ first, each, names, end: first <= upto ? Math.max(upto, first + size - 1) : first + size - 1 }),
       };
     },
     forget() {
@@ -47,7 +47,7 @@ export function createIdBlocks(names: Names, clock: Clock): IdBlocks {
   };
 
   /** `end`: the last id that is this transaction's. A rest that was given out first may be longer than what was wanted of it. */
-  function openBlock(first: number, each: number, end: number): Block {
+  function openBlock({ first, each, names, end }: { first: number; each: number; names: Names; end: number }): Block {
     let used = first - 1;
     return {
       of(index) {

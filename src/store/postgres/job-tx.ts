@@ -3,16 +3,25 @@ import type { Ids } from "../core/rows/ids.ts";
 import type { Sums } from "../core/rows/tallies.ts";
 import type { Statement, Value } from "../core/tx.ts";
 import type { Counted, Numbered, TallyKind } from "../counts.ts";
+import { claimsFrom, type Life } from "./epoch/life.ts";
 import { holdAnswers, holdEndpoint, holdVideos, horizon, type Kind } from "./locks.ts";
 import type { Rounds } from "./rounds.ts";
 import { type Asking, toQuery } from "./statements.ts";
 import type { Answer } from "./wire/connection.ts";
 
 /**
- * What a job's transaction is: `lane`: where its statements stand in a round; `kind`: what it has locked. `isHeld`: of a job that
+ * What a job's transaction is: `life`: what it is run for; `lane`: where its statements stand in a round; `kind`: what it has locked. `isHeld`: of a job that
  * claims, whether no other transaction does so; null: of other jobs.
  */
-export type Within = { rounds: Rounds; lane: number; ids: Ids; kind: Kind; isHeld: boolean | null; turns: Turns };
+export type Within = {
+  life: Life;
+  rounds: Rounds;
+  lane: number;
+  ids: Ids;
+  kind: Kind;
+  isHeld: boolean | null;
+  turns: Turns;
+};
 
 /** What jobs of the transaction do one after the other, by its name: when the last of them ends. */
 export type Turns = Map<string, Promise<unknown>>;
@@ -30,6 +39,14 @@ export class JobTx {
   constructor(within: Within) {
     this.#within = within;
     this.ids = within.ids;
+  }
+
+  get epoch(): number {
+    return this.#within.life.number;
+  }
+
+  claimsFrom(now: number): number {
+    return claimsFrom(this.#within.life, now);
   }
 
   async get(statement: Statement, values: Value[]): Promise<unknown> {

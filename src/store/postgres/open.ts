@@ -17,7 +17,7 @@ import { createHandOver, createHearing, dropOld as dropHandedOver, type Handed, 
 import { createLife, OtherLife } from "./epoch/life.ts";
 import { endOlder } from "./epoch/programs.ts";
 import { createRecall } from "./epoch/recall.ts";
-import { createIdBlocks, MoreIds, noIds } from "./ids.ts";
+import { createIdBlocks, MoreIds } from "./ids.ts";
 import type { Kind } from "./locks.ts";
 import { createQueue, type Time } from "./queue.ts";
 import * as receipts from "./receipts.ts";
@@ -47,9 +47,6 @@ const PROBE = sql<[]>(
 
 const probe = apart("audit", async (tx) => tx.write(PROBE, []));
 
-/** A delivery that was claimed before an epoch began ends within this: its lease, and a look at the other hosts. Milliseconds. */
-const LONGEST_ATTEMPT = 25_000;
-
 export type Way = Pick<Wire, "transaction" | "query" | "close" | "guard" | "onLost" | "confirmedAt" | "onJump">;
 
 /**
@@ -78,7 +75,6 @@ async function openOn(
 ): Promise<Store> {
   const node = role === "relay" ? ensureNode(dataDir, random) : (readNode(dataDir) ?? "");
   const life = createLife();
-  const { names } = life;
   wire.guard(createAdmission({ life, clock, random, log }));
   await (role === "relay" ? migrate(wire) : checkSchema(wire));
   const readLife = () => wire.transaction((transaction) => life.read(transaction.query), { readonly: true });
@@ -87,20 +83,12 @@ async function openOn(
 
   const settings = { ...given };
   const memory = createMemory();
-  const blocks = createIdBlocks(names, clock);
+  const blocks = createIdBlocks(clock);
   const surroundings = {
     ...{ settings, dataDir, memory, titles, now: clock.now },
-    get epoch() {
-      return life.now().number;
-    },
-    claimsFrom(now: number) {
-      const { beganAt } = life.now();
-      // A clock that was set back says nothing.
-      return beganAt !== null && beganAt <= now && now < beganAt + LONGEST_ATTEMPT ? beganAt + LONGEST_ATTEMPT : 0;
-    },
     relay: { isAlone: false, isOwn: `node = '${node}'`, writer: role === "relay" ? node : `${node}/command` },
   };
-  const runner = createRunner(surroundings, blocks, noIds(names));
+  const runner = createRunner(surroundings, blocks);
   const [seconds, writes] = [createHistogram(COMMIT_BOUNDS.seconds), createHistogram(COMMIT_BOUNDS.writes)];
   let droppedAt = clock.now();
   let isDropping = false;
@@ -127,8 +115,7 @@ async function openOn(
         async (transaction) => {
           // What the rings hold may have been changed by other stores.
           forgetSizes(memory.rings);
-          const { mark } = life.now();
-          results = await runner.run(transaction, batch, { token, ids, at: clock.now(), node, mark });
+          results = await runner.run(transaction, batch, { token, ids, at: clock.now(), node, life: life.now() });
         },
         { within: until - clock.elapsed() },
       );
@@ -182,9 +169,9 @@ async function openOn(
   const read: Engine["read"] = async (job, { beside = false } = {}) => {
     const how = { readonly: job.isLive !== true, isLong: beside };
     for (;;) {
-      const { mark } = life.now();
+      const known = life.now();
       try {
-        return await wire.transaction((transaction) => runner.read(transaction, job, mark), how);
+        return await wire.transaction((transaction) => runner.read(transaction, job, known), how);
       } catch (error) {
         if (!(error instanceof OtherLife)) throw error;
         await readLife();

@@ -4,7 +4,7 @@ import { type TestContext, test } from "node:test";
 import { createNames } from "../../../src/store/core/rows/ids.ts";
 import { about, apart, insert, type Job, job, sql, type Tx } from "../../../src/store/core/tx.ts";
 import { createRunner, type Surroundings } from "../../../src/store/postgres/batch.ts";
-import { type Block, createIdBlocks, MoreIds, noIds } from "../../../src/store/postgres/ids.ts";
+import { type Block, createIdBlocks, MoreIds } from "../../../src/store/postgres/ids.ts";
 import { type Kind, kindOf } from "../../../src/store/postgres/locks.ts";
 import { createRounds } from "../../../src/store/postgres/rounds.ts";
 import { migrate } from "../../../src/store/postgres/schema/migrate.ts";
@@ -28,12 +28,8 @@ async function open(t: TestContext) {
   await migrate(wire);
   await server.ask("CREATE TABLE rows (id int8 PRIMARY KEY, body text)", name);
   const [[mark]] = (await server.ask("SELECT encode(value, 'hex') FROM meta WHERE name = 'names'", name)) as [[string]];
-  const names = createNames([{ first: 1, tag: 1 }]);
-  const runner = createRunner(
-    { now: () => 0, relay: { writer: "one" } } as Surroundings,
-    createIdBlocks(names, testClock()),
-    noIds(names),
-  );
+  const life = { epoch: "", number: 0, beganAt: null, names: createNames([{ first: 1, tag: 1 }]), mark };
+  const runner = createRunner({ now: () => 0, relay: { writer: "one" } } as Surroundings, createIdBlocks(testClock()));
   /** Runs jobs of one kind in one transaction; `rounds`: how many times it has sent something that it waited for. */
   async function run(
     jobs: Job<unknown>[],
@@ -55,12 +51,12 @@ async function open(t: TestContext) {
         return answer;
       };
       const seen = { ...transaction, cork, ...(asked && { query }) };
-      return runner.run(seen, { kind, jobs }, { token: randomUUID(), ids, at: 0, node: "", mark });
+      return runner.run(seen, { kind, jobs }, { token: randomUUID(), ids, at: 0, node: "", life });
     });
     return { results, rounds };
   }
   const read = <T>(work: (tx: Tx) => Promise<T>) =>
-    wire.transaction((transaction) => runner.read(transaction, job(work), mark), { readonly: true });
+    wire.transaction((transaction) => runner.read(transaction, job(work), life), { readonly: true });
   return { run, read, ask: (text: string) => server.ask(text, name) };
 }
 
@@ -368,12 +364,13 @@ test("of transactions of one store that are under way at once, none is given wha
   const wire = await wireTo(url);
   t.after(() => wire.close());
   await migrate(wire);
-  const blocks = createIdBlocks(createNames([{ first: 1, tag: 1 }]), testClock());
+  const names = createNames([{ first: 1, tag: 1 }]);
+  const blocks = createIdBlocks(testClock());
   async function draw(size: number): Promise<Block> {
     const drawing = blocks.draw(size);
     const text = "SELECT first FROM take_ids($1::int8, $2::int8, $3::int8, $4::int8)";
     const { rows } = await wire.query({ name: "", text, values: drawing.asked });
-    return drawing.open((rows[0] as { first: number }).first, size);
+    return drawing.open((rows[0] as { first: number }).first, size, names);
   }
   const given: number[] = [];
   function use(block: Block, count: number): void {

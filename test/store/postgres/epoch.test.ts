@@ -274,6 +274,62 @@ test("a name that was given is forgotten a day later, where its event was pruned
   }
 });
 
+test("what is read is shown by the names of its moment, though older ones are heard of meanwhile", {
+  skip,
+}, async (t) => {
+  const { open, ask } = await openStores(t);
+  type Gate = PromiseWithResolvers<void>;
+  const pauses: { match: RegExp; isThere: Gate; mayGoOn: Gate }[] = [];
+  /** Where the answer to such a statement is held up, once. */
+  function pauseAfter(match: RegExp) {
+    const [isThere, mayGoOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const pause = { match, isThere, mayGoOn };
+    pauses.push(pause);
+    return pause;
+  }
+  const { store, post } = await open((wire) => ({
+    ...wire,
+    transaction: (work, how) =>
+      wire.transaction((transaction) => {
+        async function query(one: Parameters<typeof transaction.query>[0]) {
+          const answer = await transaction.query(one);
+          const pause = pauses.find(({ match }) => match.test(one.text));
+          if (pause === undefined) return answer;
+          pauses.splice(pauses.indexOf(pause), 1);
+          pause.isThere.resolve();
+          await pause.mayGoOn.promise;
+          return answer;
+        }
+        return work({ ...transaction, query });
+      }, how),
+  }));
+  const { id } = await post(draft("v1"));
+  const renew = (mark: string) => ask(`UPDATE meta SET value = '${mark}' WHERE name = 'names'`);
+
+  const older = pauseAfter(/given_names/);
+  await renew("1");
+  const asked = [store.event(id)];
+  await older.isThere.promise;
+  await ask("INSERT INTO given_names (name, event, is_shown) SELECT 'evt_given', id, 1 FROM events");
+  await renew("2");
+  assert.equal((await store.event(id)).id, "evt_given");
+  const looked = pauseAfter(/max\(id\)/);
+  const feeding = store.feed({ after: "oldest", limit: 9 });
+  await looked.isThere.promise;
+  const again = pauseAfter(/given_names/);
+  older.mayGoOn.resolve();
+  // The store has heard of the older names after the newer ones, and asks again.
+  await again.isThere.promise;
+  looked.mayGoOn.resolve();
+  const { events } = await feeding;
+  assert.deepEqual(
+    events.map(({ event }) => event.id),
+    ["evt_given"],
+  );
+  again.mayGoOn.resolve();
+  for (const one of await Promise.all(asked)) assert.equal(one.id, "evt_given");
+});
+
 test("no relay counts as gone within two minutes of a new epoch", { skip }, async (t) => {
   const { stores, one, clock, takeOver } = await openStores(t, 2);
   const note = { host: "here", version: "1.0.0", config: "abc", mirrors: true, startedAt: 0 };
