@@ -158,6 +158,8 @@ test("a primary dies whose standby lacks the last two seconds: what was acknowle
   await waitFor(() => acknowledged.length > last + 50);
   await end();
   await waitFor(() => relays.every((relay) => said(relay, "error", /stored again/).length > 0));
+  // What was acknowledged while the first connection was being lost is looked for, and stored, after the rest.
+  for (const { id } of acknowledged) await waitFor(() => one.store.event(id));
   await reader.end();
   t.diagnostic(`${acknowledged.length} acknowledged, at least ${lost} of them lost with the primary`);
   await judge(one, acknowledged);
