@@ -105,8 +105,8 @@ export type Tx = {
   /** Runs `work` while no other job of the transaction is in one of the same name. */
   alone<T>(name: string, work: () => Promise<T>): Promise<T>;
   /**
-   * The least id that a transaction under way may have given: all lesser ones that will ever be are seen by the statements after
-   * this one. Ids beyond LIMIT are of a clock of the year 2248, and are beyond it. For a job that `isLive`.
+   * The least id that a transaction under way may have given; beyond LIMIT where there is none. Of the ids up to one that a statement
+   * before this one has seen, all lesser ones than this that will ever be are seen by the statements after it. For a job that `isLive`.
    */
   horizon(): Promise<number>;
 };

@@ -51,10 +51,7 @@ const FREE_VIDEOS = sql<[string], { id: number }>(
   "SELECT id FROM videos WHERE id = ANY(CAST(? AS int8[])) ORDER BY id FOR UPDATE SKIP LOCKED",
 );
 
-// What is given out from now on is greater.
-const GIVEN = sql<[], { id: number }>("SELECT last_value AS id FROM ids");
-// Of the transactions under way, by the lock that each takes on its first id before that is given out; read after GIVEN, so that
-// it holds those of all ids up to there, and before the ends of those that it does not hold are seen.
+// Of the transactions under way, by the lock that each takes on its first id before any greater one is given out.
 const UNDER_WAY = sql<[number], { id: number }>(
   `SELECT coalesce(min((classid::int8 << 32) | objid::int8), ?) AS id FROM pg_locks
    WHERE locktype = 'advisory' AND objsubid = 1
@@ -96,5 +93,5 @@ export const holdAnswers = (endpoint: string): Query => toQuery(FREE_ANSWERS, [e
 
 export const holdVideos = (videos: number[]): Query => toQuery(FREE_VIDEOS, [`{${videos.join()}}`]);
 
-/** The horizon is the least that these two, asked in this order, give: behind the id of the first, and at the other's. */
-export const horizon = (): [given: Query, underWay: Query] => [toQuery(GIVEN, []), toQuery(UNDER_WAY, [LIMIT + 1])];
+/** As `Tx.horizon`. */
+export const horizon = (): Query => toQuery(UNDER_WAY, [LIMIT + 1]);

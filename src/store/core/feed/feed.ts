@@ -8,6 +8,7 @@ import * as events from "../events/events.ts";
 import { ofTypes } from "../events/type-filter.ts";
 import { type Condition, isContext, rowsOf, when } from "../rows/merge.ts";
 import { readEpoch } from "../rows/meta.ts";
+import { LIMIT } from "../rows/numbers.ts";
 import { idAt } from "../rows/paging.ts";
 import { sql, type Tx, type Value } from "../tx.ts";
 
@@ -28,7 +29,7 @@ type Row = {
 const PIECE = 200;
 const MOST = 5_000;
 
-const NEWEST = sql<[number], { id: number | null }>("SELECT max(id) AS id FROM events WHERE id < ?");
+const NEWEST = sql<[number], { id: number | null }>("SELECT max(id) AS id FROM events WHERE id <= ?");
 
 const SELECT = `SELECT e.id, e.received_at, e.type, e.dialect, e.failure, coalesce(e.context, a.context) AS context
   FROM events e LEFT JOIN annotations a ON a.event = e.id`;
@@ -88,9 +89,9 @@ function matches({ types, context }: FeedWish, row: Row): boolean {
 }
 
 export async function read(tx: Tx, wish: FeedWish): Promise<FeedPage> {
-  const horizon = await tx.horizon();
-  const [epoch, last] = await Promise.all([readEpoch(tx), tx.get(NEWEST, [horizon])]);
-  const newest = last?.id ?? 0;
+  // In this order: what is given once it is known what is under way is greater than the newest that was there before.
+  const [last, horizon, epoch] = await Promise.all([tx.get(NEWEST, [LIMIT]), tx.horizon(), readEpoch(tx)]);
+  const newest = Math.min(last?.id ?? 0, horizon - 1);
   const page: FeedPage["events"] = [];
   let at = beginning(tx, wish, newest);
   let bytes = 0;

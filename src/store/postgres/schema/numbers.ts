@@ -26,7 +26,7 @@ export const NUMBERS = [
   "CREATE SEQUENCE ids MINVALUE 0 START WITH 0",
   // Ids are times, too: 'at' is the least of now. Where no other store has drawn any since the block that ends with 'upto', its
   // rest behind 'used' is given out first; the sequence itself never goes back. The lock is held for a moment only, also within
-  // a long transaction. For readers that go by ids (locks.ts) a transaction is under way before its ids count as given out.
+  // a long transaction. For readers that go by ids (locks.ts) a transaction is under way before a greater id is given out.
   // 'names': what they are called by; a new epoch holds the same lock until it is committed.
   `CREATE FUNCTION take_ids(at int8, size int8, used int8, upto int8, OUT first int8, OUT names bytea) LANGUAGE plpgsql AS $$
     DECLARE
