@@ -21,6 +21,7 @@ async function setUp(t: TestContext, through: (t: TestContext, to: TestDatabase)
   const app = await openReceiver();
   t.after(app.close);
   const dir = tempFolder(t);
+  let posted = 0;
   return {
     app,
     async start(name: string) {
@@ -40,7 +41,8 @@ async function setUp(t: TestContext, through: (t: TestContext, to: TestDatabase)
       t.after(() => relay.kill());
       await relay.ready();
       const post = async (videoId: string) => {
-        const { body } = makeEvent("video.ready", { random: systemRandom(), videoId });
+        // Titles of its own choice may be the same twice: then it would be a repetition.
+        const { body } = makeEvent("video.ready", { random: systemRandom(), videoId, title: `Event ${++posted}` });
         const answer = await fetch(`http://127.0.0.1:${port}/webhooks/wochit`, { method: "POST", body });
         assert.equal(answer.status, 200);
         return ((await answer.json()) as { id: string }).id;

@@ -57,8 +57,11 @@ test("a relay works on a PostgreSQL that takes TLS only, also after that was sta
   const { server, app, port, run, serve } = await setUp(t, "good", AUTHORITY);
   const relay = serve();
   await relay.ready();
+  let posted = 0;
   const post = async (): Promise<string | null> => {
-    const { body } = makeEvent("video.ready", { random: systemRandom(), videoId: "v1" });
+    // None is a repetition of another.
+    const wish = { videoId: "v1", title: `Event ${++posted}` };
+    const { body } = makeEvent("video.ready", { random: systemRandom(), ...wish });
     const answer = await fetch(`http://127.0.0.1:${port}/webhooks/wochit`, { method: "POST", body });
     const { id } = (await answer.json()) as { id?: string };
     return answer.status === 200 ? id! : null;

@@ -41,8 +41,8 @@ export async function openStores(
   return { stores, clock, url, ask: (text: string) => server.ask(text, name) };
 }
 
-/** A wire that waits, once after `begin`: before a statement, or before the COMMIT of what writes. */
-export function pausing(before: RegExp | "COMMIT") {
+/** A wire that waits, once after `begin`: before a statement, behind its answer, or before the COMMIT of what writes. */
+export function pausing(at: RegExp | "COMMIT", when: "before" | "behind" = "before") {
   let waits = false;
   const [isThere, mayGoOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   async function pause(): Promise<void> {
@@ -51,18 +51,21 @@ export function pausing(before: RegExp | "COMMIT") {
     isThere.resolve();
     await mayGoOn.promise;
   }
-  const wire = (real: Wire): Way => ({
+  const wire = (real: Way): Way => ({
     ...real,
     transaction: (work, how) =>
       real.transaction(async (transaction) => {
         const result = await work({
           ...transaction,
           async query(query) {
-            if (before !== "COMMIT" && before.test(query.text)) await pause();
-            return transaction.query(query);
+            const isAt = at !== "COMMIT" && at.test(query.text);
+            if (isAt && when === "before") await pause();
+            const answer = await transaction.query(query);
+            if (isAt && when === "behind") await pause();
+            return answer;
           },
         });
-        if (before === "COMMIT" && !how?.readonly) await pause();
+        if (at === "COMMIT" && !how?.readonly) await pause();
         return result;
       }, how),
   });
@@ -75,6 +78,8 @@ export function pausing(before: RegExp | "COMMIT") {
     goOn: () => mayGoOn.resolve(),
   };
 }
+
+export type Pausing = ReturnType<typeof pausing>;
 
 /** Time passes, so that what waits before it tries again goes on. */
 export async function passing<T>(clock: TestClock, work: Promise<T>): Promise<T> {

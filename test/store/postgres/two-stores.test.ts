@@ -483,43 +483,21 @@ test("a clock of the database that was set back moves what is due once, whicheve
 });
 
 test("a reader of the feed passes over no event that is committed after one with a greater id", { skip }, async (t) => {
-  const committing = pausing("COMMIT");
-  const [isThere, mayGoOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-  let waits = false;
-  const wire = (real: Wire): Way => ({
-    ...committing.wire(real),
-    transaction: (work, how) =>
-      committing.wire(real).transaction(
-        (transaction) =>
-          work({
-            ...transaction,
-            async query(one) {
-              const answer = await transaction.query(one);
-              if (waits && /pg_locks/.test(one.text)) {
-                waits = false;
-                isThere.resolve();
-                await mayGoOn.promise;
-              }
-              return answer;
-            },
-          }),
-        how,
-      ),
-  });
-  const { stores } = await openStores(t, 1, { wire });
+  const [writer, reader] = [pausing("COMMIT"), pausing(/pg_locks/, "behind")];
+  const { stores } = await openStores(t, 1, { wire: (real) => reader.wire(writer.wire(real)) });
   const { store, post } = stores[0]!;
   const ids = [(await post(draft("first"))).id];
-  waits = true;
+  const isReading = reader.begin();
   const reading = store.feed({ after: "oldest", limit: 99 });
-  await isThere.promise;
-  const held = committing.begin();
+  await isReading;
+  const isDrawn = writer.begin();
   const slow = post(draft("slow"));
-  await held;
+  await isDrawn;
   // As many as are worth another transaction, which takes what the one under way has left of its ids.
   ids.push(...(await Promise.all(Array.from({ length: 16 }, (_, n) => post(draft(`v${n}`))))).map(({ id }) => id));
-  mayGoOn.resolve();
+  reader.goOn();
   const { events, position } = await reading;
-  committing.goOn();
+  writer.goOn();
   ids.push((await slow).id);
   const rest = await store.feed({ after: { position }, limit: 99 });
   const read = [...events, ...rest.events].map(({ event }) => event.id);
