@@ -284,7 +284,8 @@ test("what is read is shown by the names of its moment, though older ones are he
     Pausing,
     Pausing,
   ];
-  const { store, post } = await open((real) => again.wire(older.wire(looked.wire(real))));
+  // What the outer one has held up the inner one has let pass.
+  const { store, post } = await open((real) => older.wire(again.wire(looked.wire(real))));
   const { id } = await post(draft("v1"));
   const renew = (mark: string) => ask(`UPDATE meta SET value = '${mark}' WHERE name = 'names'`);
 
